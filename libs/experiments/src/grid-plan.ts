@@ -1,0 +1,50 @@
+/** The result of expanding a grid request: experiments, and the distinct runs that they share. */
+import type { EvaluateSpec, RunSpec } from './spec.ts'
+import type { DatasetKind, Method, RunKind } from './vocabulary.ts'
+
+/** SHA-256 (hex) of the RFC 8785 form of {spec, fingerprint, upstream, semantics}. */
+export type RunId = string
+
+export interface RunDraft {
+  readonly id: RunId
+  readonly kind: RunKind
+  readonly spec: RunSpec
+  /** Runs that must have succeeded before, sorted; [pretrain, prepare] for an evaluation. */
+  readonly upstream: readonly RunId[]
+  /** Null where the run reads no data set (random initialisation). */
+  readonly dataset: { readonly name: string; readonly fingerprint: string } | null
+  readonly semantics: number
+}
+
+/** One row of the results table: what a reader of the table wants to know about it. */
+export interface ExperimentPoint {
+  readonly index: number
+  readonly method: Method
+  readonly backbone: string
+  /** Canonical name of the EHR set: `vanilla`, `sex`, `demographics+view`, ... */
+  readonly ehr: string
+  readonly ageEncoding: string | null
+  readonly seed: number
+  readonly pretrainDataset: string
+  readonly dataset: string
+  readonly mode: EvaluateSpec['mode']
+  readonly labels: EvaluateSpec['labels']
+  readonly labelFraction: number
+  /** The evaluation's run id; its upstream names pretraining and pack. */
+  readonly evaluate: RunId
+  readonly pretrain: RunId
+}
+
+export interface GridPlan {
+  readonly points: readonly ExperimentPoint[]
+  /** Each distinct run once, upstream before downstream. */
+  readonly runs: readonly RunDraft[]
+  readonly warnings: readonly string[]
+}
+
+/** What the expansion must know of each registered data set. */
+export interface DatasetFacts {
+  readonly name: string
+  readonly kind: DatasetKind
+  readonly fingerprint: string
+}

@@ -1,0 +1,40 @@
+/** The run cannot succeed as it was asked for: wrong data, wrong files, an impossible combination. Never retried. */
+export class SpecError extends Error {
+  readonly code = 'spec-error'
+  override readonly name = 'SpecError'
+  readonly where: { readonly file?: string; readonly line?: number; readonly field?: string }
+  constructor(
+    message: string,
+    where: { readonly file?: string; readonly line?: number; readonly field?: string } = {},
+    options?: ErrorOptions,
+  ) {
+    const place = [where.file && (where.line ? `${where.file}:${where.line}` : where.file), where.field].filter(Boolean).join(', ')
+    super(place ? `${message} (${place})` : message, options)
+    this.where = where
+  }
+}
+
+/** A loss or gradient stopped being a number. */
+export class NonFiniteError extends Error {
+  readonly code = 'non-finite'
+  override readonly name = 'NonFiniteError'
+  readonly tensor: string
+  readonly step: number
+  constructor(tensor: string, step: number) {
+    super(`${tensor} is not finite at step ${step}`)
+    this.tensor = tensor
+    this.step = step
+  }
+}
+
+/** A checkpoint or another artifact is not what the run may load. */
+export class ArtifactMismatchError extends Error {
+  readonly code = 'artifact-mismatch'
+  override readonly name = 'ArtifactMismatchError'
+}
+
+/** The supervisor asked the child to checkpoint and stop; the checkpoint is committed. */
+export class StoppedError extends Error {
+  readonly code = 'stopped'
+  override readonly name = 'StoppedError'
+}
