@@ -1,0 +1,27 @@
+/** The port that training loops run steps through. */
+import type { StateArrays, Step } from '#libs/msn'
+
+export const ENGINES = ['eager', 'onnx'] as const
+export type EngineName = (typeof ENGINES)[number]
+
+export interface ExecutorOptions {
+  /** Threads of one session. */
+  readonly threads: number
+}
+
+/** One loaded step with its state inside. Not for concurrent use. */
+export interface Session {
+  /** Runs the step once and keeps the new state. Float32 arrays must have the sizes of the signature. */
+  run(batch: Readonly<Record<string, Float32Array>>, scalars: Readonly<Record<string, number>>): Promise<Record<string, Float32Array>>
+  /** A copy of the state, or of the named entries. */
+  readState(names?: readonly string[]): StateArrays
+  /** Replaces the named entries; sizes are checked. */
+  writeState(state: Readonly<StateArrays>): void
+  dispose(): Promise<void>
+}
+
+export interface Executor {
+  readonly name: EngineName
+  /** Traces and compiles `step` and seeds its state; `state` must hold every entry of the signature. */
+  load(step: Step, state: Readonly<StateArrays>): Promise<Session>
+}
