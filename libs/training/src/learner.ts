@@ -1,0 +1,22 @@
+/** What the pretraining loop asks of a method. The loop itself knows no model. */
+import type { StateArrays, Step } from '#libs/msn'
+import type { ViewBatch } from './ports.ts'
+
+/** Where in the schedule a step lies; all counts start at 0. */
+export interface StepPosition {
+  readonly step: number
+  readonly epoch: number
+  readonly stepsPerEpoch: number
+}
+
+export interface PretrainLearner {
+  readonly step: Step
+  /** Outputs of the step that must stay finite; the first is the loss that selects checkpoints. */
+  readonly watched: readonly [string, ...string[]]
+  initialState(): StateArrays
+  /** Views and random draws of one step as the arrays of the step's signature; pure in (views, position). */
+  batch(views: ViewBatch, position: StepPosition): Record<string, Float32Array>
+  scalars(position: StepPosition): Record<string, number>
+  /** Schedule values worth a curve of their own (learning rate, momentum, ...). */
+  scheduleMetrics(position: StepPosition): Record<string, number>
+}
