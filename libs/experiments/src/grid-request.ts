@@ -6,7 +6,9 @@ const distinct = <T extends z.ZodType>(item: T) =>
   z
     .array(item)
     .min(1)
-    .refine((list) => new Set(list.map((value) => JSON.stringify(value))).size === list.length, { message: 'lists a value twice' })
+    .refine((list) => new Set(list.map((value) => JSON.stringify(value))).size === list.length, {
+      message: 'lists a value twice',
+    })
 
 const datasetName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'a name of lower-case letters, digits, ".", "_" and "-"')
 
@@ -35,9 +37,16 @@ export const gridRequestSchema = z.strictObject({
    */
   ehr: distinct(z.string().min(1).max(120)).default(['vanilla']),
   ageEncoding: distinct(z.enum(AGE_ENCODINGS)).default(['norm']),
-  seed: distinct(z.int().min(0).max(2 ** 31 - 1)).default([24]),
+  seed: distinct(
+    z
+      .int()
+      .min(0)
+      .max(2 ** 31 - 1),
+  ).default([24]),
   evaluations: z.array(evaluationRequestSchema).min(1),
-  overrides: z.strictObject({ prepare: overrides.optional(), pretrain: overrides.optional(), evaluate: overrides.optional() }).default({}),
+  overrides: z
+    .strictObject({ prepare: overrides.optional(), pretrain: overrides.optional(), evaluate: overrides.optional() })
+    .default({}),
   /** Higher runs first; 0 is ordinary. */
   priority: z.int().min(-100).max(100).default(0),
   /** Failed runs that this grid shares are tried again. */

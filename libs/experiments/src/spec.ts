@@ -3,18 +3,14 @@
  * or on a default of later code. Values and their sources: docs/method.md.
  */
 import { z } from 'zod'
-import {
-  AGE_ENCODINGS,
-  BACKBONES,
-  EHR_VARIABLES,
-  EVALUATION_MODES,
-  LABEL_SETS,
-  PRECISIONS,
-} from './vocabulary.ts'
+import { AGE_ENCODINGS, BACKBONES, EHR_VARIABLES, EVALUATION_MODES, LABEL_SETS, PRECISIONS } from './vocabulary.ts'
 
 const unit = z.number().min(0).max(1)
 const positiveInt = z.int().positive()
-const seed = z.int().min(0).max(2 ** 31 - 1)
+const seed = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1)
 const range = z
   .tuple([z.number(), z.number()])
   .refine(([low, high]) => low <= high, { message: 'the lower end lies above the upper end' })

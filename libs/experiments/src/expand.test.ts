@@ -1,0 +1,209 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type DatasetFacts,
+  expandGrid,
+  GridInvalidError,
+  type GridPlan,
+  type GridRequestInput,
+  type MsnPretrainSpec,
+  parseGridRequest,
+  runIdOf,
+} from './index.ts'
+
+const DATASETS = new Map<string, DatasetFacts>([
+  ['mimic', { name: 'mimic', kind: 'mimic-cxr', fingerprint: 'a'.repeat(64) }],
+  ['nih', { name: 'nih', kind: 'nih14', fingerprint: 'b'.repeat(64) }],
+])
+
+const plan = (input: Partial<GridRequestInput>, options?: { limit?: number }): GridPlan =>
+  expandGrid(parseGridRequest({ name: 'trial', dataset: 'mimic', evaluations: [{}], ...input }), DATASETS, options)
+
+const kinds = (made: GridPlan) => {
+  const count = { prepare: 0, pretrain: 0, evaluate: 0 }
+  for (const run of made.runs) count[run.kind]++
+  return count
+}
+
+describe('expandGrid', () => {
+  it('plans one experiment as a pack, a pretraining and an evaluation', () => {
+    const made = plan({ ehr: ['sex'] })
+    expect(made.runs.map((run) => run.kind)).toEqual(['prepare', 'pretrain', 'evaluate'])
+    const [prepare, pretrain, evaluate] = made.runs
+    expect(prepare!.upstream).toEqual([])
+    expect(pretrain!.upstream).toEqual([prepare!.id])
+    expect(evaluate!.upstream).toEqual([pretrain!.id, prepare!.id])
+    expect(evaluate!.dataset).toEqual({ name: 'mimic', fingerprint: 'a'.repeat(64) })
+    expect(made.points).toEqual([
+      {
+        index: 0,
+        method: 'msn',
+        backbone: 'vit-tiny',
+        ehr: 'sex',
+        ageEncoding: null,
+        seed: 24,
+        pretrainDataset: 'mimic',
+        dataset: 'mimic',
+        mode: 'linear',
+        labels: 'findings',
+        labelFraction: 1,
+        evaluate: evaluate!.id,
+        pretrain: pretrain!.id,
+      },
+    ])
+  })
+
+  it('gives every run the id of its own spec, data set and upstream', () => {
+    for (const run of plan({ method: ['msn', 'none'], ehr: ['all-combinations'], evaluations: [{ dataset: 'nih' }] }).runs) {
+      const { spec, upstream, semantics } = run
+      expect(runIdOf({ spec, fingerprint: run.dataset?.fingerprint ?? null, upstream, semantics })).toBe(run.id)
+    }
+  })
+
+  it('lists each run once and upstream before downstream', () => {
+    const made = plan({ method: ['msn', 'none'], ehr: ['all-combinations'], seed: [1, 2], evaluations: [{}, { dataset: 'nih' }] })
+    const seen = new Set<string>()
+    for (const run of made.runs) {
+      expect(seen.has(run.id)).toBe(false)
+      for (const id of run.upstream) expect(seen.has(id)).toBe(true)
+      seen.add(run.id)
+    }
+  })
+
+  it('shares pretrainings and packs between evaluations', () => {
+    const made = plan({
+      seed: [1, 2],
+      evaluations: [{ mode: ['linear', 'finetune'], labelFraction: [1, 0.05] }, { dataset: 'nih' }],
+    })
+    expect(made.points).toHaveLength(2 * 5)
+    expect(kinds(made)).toEqual({ prepare: 2, pretrain: 2, evaluate: 10 })
+  })
+
+  it('expands all-combinations to the 13 sets of the paper and vanilla, with the age encodings of the sets with age', () => {
+    expect(plan({ ehr: ['all-combinations'] }).points.map((point) => point.ehr)).toHaveLength(14)
+    // 23 sets with three encodings, and vanilla.
+    expect(plan({ ehr: ['all-combinations'], ageEncoding: ['norm', 'bins5', 'bins10'] }).points).toHaveLength(24)
+  })
+
+  it('multiplies age encodings only with sets that hold age', () => {
+    const made = plan({ ehr: ['vanilla', 'sex', 'age'], ageEncoding: ['norm', 'bins5'] })
+    expect(made.points.map((point) => [point.ehr, point.ageEncoding])).toEqual([
+      ['vanilla', null],
+      ['sex', null],
+      ['age', 'norm'],
+      ['age', 'bins5'],
+    ])
+  })
+
+  it('lets random initialisation know neither EHR, nor age encoding, nor pretraining data set', () => {
+    const options = {
+      method: ['none'],
+      ehr: ['sex', 'age'],
+      ageEncoding: ['norm', 'bins5'],
+      evaluations: [{ dataset: 'nih' }],
+    } as const
+    const made = plan(options as never)
+    expect(made.points).toHaveLength(1)
+    expect(made.points[0]).toMatchObject({ method: 'none', ehr: 'vanilla', ageEncoding: null, pretrainDataset: 'none' })
+    const pretrain = made.runs.find((run) => run.kind === 'pretrain')!
+    expect(pretrain).toMatchObject({ dataset: null, upstream: [] })
+    const elsewhere = plan({ ...(options as object), dataset: 'nih', ehr: ['vanilla'] })
+    expect(elsewhere.runs.map((run) => run.id)).toEqual(made.runs.map((run) => run.id))
+  })
+
+  it('takes equal EHR sets written differently once, and says so', () => {
+    const made = plan({ ehr: ['demographics', 'age+sex', 'sex+age'] })
+    expect(made.points.map((point) => point.ehr)).toEqual(['demographics'])
+    expect(made.warnings.join()).toContain('listed more than once')
+  })
+
+  it('gives the same ids to the same experiments of another grid', () => {
+    const one = plan({ ehr: ['sex', 'age'], name: 'one' })
+    const other = plan({ ehr: ['age'], name: 'other', priority: 5 })
+    expect(one.points.map((point) => point.evaluate)).toContain(other.points[0]!.evaluate)
+  })
+
+  it('makes other runs where the fingerprint of the data set changed', () => {
+    const request = parseGridRequest({ name: 'x', dataset: 'mimic', evaluations: [{}] })
+    const changed = new Map(DATASETS).set('mimic', { ...DATASETS.get('mimic')!, fingerprint: 'c'.repeat(64) })
+    const before = new Set(expandGrid(request, DATASETS).runs.map((run) => run.id))
+    expect(expandGrid(request, changed).runs.filter((run) => before.has(run.id))).toEqual([])
+  })
+
+  it('lays overrides over the preset', () => {
+    const made = plan({
+      ehr: ['vanilla', 'sex'],
+      overrides: {
+        pretrain: {
+          backbone: { heads: 3 },
+          ehr: { embedDim: 64 },
+          views: { affine: { degrees: 15, scale: [0.9, 1.1], translate: 0.1 } },
+        },
+      },
+    })
+    const specs = made.runs.flatMap((run) => (run.kind === 'pretrain' ? [run.spec as MsnPretrainSpec] : []))
+    expect(specs.map((spec) => spec.backbone.heads)).toEqual([3, 3])
+    expect(specs.map((spec) => spec.ehr?.embedDim)).toEqual([undefined, 64])
+    expect(specs[0]!.views.affine?.degrees).toBe(15)
+  })
+
+  it('lets head sizes follow an overridden dim', () => {
+    const made = plan({ overrides: { pretrain: { backbone: { dim: 96 } } } })
+    const spec = made.runs.find((run) => run.kind === 'pretrain')!.spec as MsnPretrainSpec
+    expect(spec.head).toMatchObject({ hiddenDim: 384, outDim: 96 })
+  })
+
+  it('gives linear-cached no augmentation', () => {
+    const made = plan({
+      evaluations: [{ mode: ['linear-cached', 'linear'] }],
+      overrides: { evaluate: { augmentation: { flip: 1 } } },
+    })
+    const specs = made.runs.flatMap((run) => (run.spec.kind === 'evaluate' ? [run.spec.augmentation] : []))
+    expect(specs[0]).toEqual({ flip: 0, affine: null })
+    expect(specs[1]).toMatchObject({ flip: 1, affine: { degrees: 45 } })
+    expect(made.warnings.some((warning) => warning.startsWith('augmentation-ignored'))).toBe(true)
+  })
+
+  it('warns where there are more prototypes than images in a batch', () => {
+    const warned = (made: GridPlan) => made.warnings.some((warning) => warning.startsWith('prototypes-exceed-batch'))
+    expect(warned(plan({}))).toBe(true)
+    expect(warned(plan({ preset: 'tiny-cpu' }))).toBe(false)
+  })
+
+  it('warns where vanilla and EHR pretrainings group BatchNorm otherwise', () => {
+    const warned = (made: GridPlan) => made.warnings.some((warning) => warning.startsWith('bn-groups-differ'))
+    expect(warned(plan({ ehr: ['vanilla', 'sex'] }))).toBe(true)
+    expect(warned(plan({ ehr: ['sex'] }))).toBe(false)
+    expect(warned(plan({ ehr: ['vanilla', 'sex'], overrides: { pretrain: { head: { bnGroups: 'joint' } } } }))).toBe(false)
+  })
+
+  it('warns where packs are smaller than the images that are evaluated', () => {
+    const made = plan({ overrides: { prepare: { sidePx: 224 } } })
+    expect(made.warnings.some((warning) => warning.startsWith('pack-upsampled'))).toBe(true)
+  })
+
+  it('refuses a grid of two million points with its number, before it expands anything', () => {
+    const seed = Array.from({ length: 1_000_000 }, (_, i) => i)
+    const request = parseGridRequest({
+      name: 'huge',
+      dataset: 'mimic',
+      seed,
+      evaluations: [{}],
+      backbone: ['vit-tiny', 'vit-small'],
+    })
+    let caught: unknown
+    try {
+      expandGrid(request, DATASETS)
+    } catch (error) {
+      caught = error
+    }
+    expect(caught).toBeInstanceOf(GridInvalidError)
+    expect((caught as GridInvalidError).problems).toEqual([
+      { code: 'grid-too-large', path: '', message: 'the grid has 2,000,000 points; at most 20,000 are taken at once' },
+    ])
+  })
+
+  it('takes exactly as many points as the limit', () => {
+    expect(plan({ seed: [1, 2, 3] }, { limit: 3 }).points).toHaveLength(3)
+    expect(() => plan({ seed: [1, 2, 3, 4] }, { limit: 3 })).toThrow(/4 points; at most 3/)
+  })
+})
