@@ -1,0 +1,2 @@
+export { testPostgresUrl } from './postgres.ts'
+export { createEmptyDatabase, createTestDatabase, type TestDatabase } from './template-database.ts'
