@@ -1,0 +1,7 @@
+export * from './checkpoint-store.ts'
+export * from './errors.ts'
+export * from './manifest.ts'
+export * from './object-store.ts'
+export * from './open-store.ts'
+export type { S3StoreOptions } from './s3/s3-store.ts'
+export * from './safetensors.ts'
