@@ -1,1 +1,45 @@
+export type { AdamConfig } from './adamw.ts'
+export { biasCorrections } from './adamw.ts'
+export { backboneFeatures, backboneParameters, type PatchInput } from './backbone.ts'
+export { bceWithLogits } from './bce.ts'
+export {
+  backboneInitialState,
+  backboneOf,
+  classifierScalars,
+  type FinetuneConfig,
+  featuresStep,
+  finetuneInitialState,
+  finetuneStep,
+  headScoresStep,
+  type LinearHeadConfig,
+  linearHeadInitialState,
+  linearHeadParameters,
+  linearHeadStep,
+} from './classify.ts'
+export {
+  type BackboneConfig,
+  gridOf,
+  type HeadConfig,
+  type LossConfig,
+  type MsnConfig,
+  type MsnLayout,
+  msnLayout,
+  type Normalisation,
+  type OptimiserConfig,
+  type TargetConfig,
+  type ViewLayout,
+} from './config.ts'
+export { MsnConfigError, MsnInputError } from './errors.ts'
+export { headBuffers, headParameters, projectionHead } from './head.ts'
+export type { ParameterDraws } from './init.ts'
+export { msnLoss, sinkhorn, targetAssignments } from './loss.ts'
+export { keptCount, keptPatches, oneHotPositions, type Uniform } from './masks.ts'
+export { type MsnViews, msnBatch } from './msn-batch.ts'
+export { msnParameters } from './msn-forward.ts'
+export { MSN_OUTPUTS, type MsnOutput, msnInitialState, msnProbeStep, msnTrainStep } from './msn-step.ts'
+export { type ParameterSpec, parameter, shapesOf, sizeOf } from './parameters.ts'
+export { type GreyImages, type KeptIds, patchesOfChannels, patchesOfGrey } from './patches.ts'
+export { gridMatrix, resamplingMatrix } from './position.ts'
+export { learningRate, msnScalars, type StepPosition, targetMomentum, weightDecay } from './schedules.ts'
 export * from './step.ts'
+export { tf } from './tf.ts'

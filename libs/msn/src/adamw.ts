@@ -1,0 +1,51 @@
+/** AdamW (Loshchilov & Hutter, arXiv 1711.05101, algorithm 2): decay apart from the gradient. */
+import type { Tensor } from '@tensorflow/tfjs'
+import type { ParameterSpec } from './parameters.ts'
+import { tf } from './tf.ts'
+
+export interface AdamConfig {
+  readonly betas: readonly [number, number]
+  readonly eps: number
+}
+
+/** Scalars of one update. The bias corrections are 1 / (1 - beta^n) of the n-th update, n from 1. */
+export interface AdamScalars {
+  readonly lr: Tensor
+  readonly wd: Tensor
+  readonly adam1: Tensor
+  readonly adam2: Tensor
+}
+
+/** Names of the scalars in a step's signature. */
+export const ADAM_SCALARS = ['lr', 'wd', 'adam1', 'adam2'] as const
+
+/** The bias corrections of update number `step` (0-based), in doubles. */
+export function biasCorrections(betas: readonly [number, number], step: number): { adam1: number; adam2: number } {
+  return { adam1: 1 / (1 - betas[0] ** (step + 1)), adam2: 1 / (1 - betas[1] ** (step + 1)) }
+}
+
+export interface AdamEntry {
+  readonly value: Tensor
+  readonly m: Tensor
+  readonly v: Tensor
+}
+
+/** One update of one tensor; all shapes equal. */
+export function adamW(entry: AdamEntry, gradient: Tensor, scalars: AdamScalars, config: AdamConfig, decayed: boolean): AdamEntry {
+  const [beta1, beta2] = config.betas
+  const m = tf.add(tf.mul(entry.m, beta1), tf.mul(gradient, 1 - beta1))
+  const v = tf.add(tf.mul(entry.v, beta2), tf.mul(tf.square(gradient), 1 - beta2))
+  const direction = tf.div(tf.mul(m, scalars.adam1), tf.add(tf.sqrt(tf.mul(v, scalars.adam2)), config.eps))
+  const shrunk = decayed ? tf.sub(entry.value, tf.mul(entry.value, tf.mul(scalars.lr, scalars.wd))) : entry.value
+  return { value: tf.sub(shrunk, tf.mul(direction, scalars.lr)), m, v }
+}
+
+/** Whether weight decay acts on a tensor: with `skip1d` not on biases, norms and other 1-D tensors. */
+export function isDecayed({ name, shape }: Pick<ParameterSpec, 'name' | 'shape'>, skip1d: boolean): boolean {
+  return !skip1d || !(shape.length === 1 || name.endsWith('.bias'))
+}
+
+/** Factor that brings a gradient of this norm down to `clipNorm`, at most 1. */
+export function clipFactor(norm: Tensor, clipNorm: number): Tensor {
+  return tf.div(clipNorm, tf.maximum(norm, clipNorm))
+}

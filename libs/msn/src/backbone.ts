@@ -1,0 +1,151 @@
+/**
+ * The ViT (Dosovitskiy et al., arXiv 2010.11929) with timm's parameter names and PyTorch's layouts. Two exact savings: only
+ * kept patches are embedded, and the last block computes the class token alone, since nothing else of it is used.
+ */
+import type { Tensor, Tensor3D } from '@tensorflow/tfjs'
+import { type BackboneConfig, gridOf } from './config.ts'
+import { gelu, layerNorm, linear, repeatRows, softmax } from './ops.ts'
+import { fanInUniform, type Initialiser, ones, type ParameterSpec, type Parameters, parameter, zeros } from './parameters.ts'
+import { gridMatrix } from './position.ts'
+import { tf } from './tf.ts'
+
+/** timm's trunc_normal_(std = .02). */
+const timmNormal: Initialiser = { kind: 'normal', std: 0.02 }
+
+function linearSpecs(name: string, outDim: number, inDim: number): ParameterSpec[] {
+  return [
+    { name: `${name}.weight`, shape: [outDim, inDim], init: timmNormal },
+    { name: `${name}.bias`, shape: [outDim], init: zeros },
+  ]
+}
+
+function normSpecs(name: string, dim: number): ParameterSpec[] {
+  return [
+    { name: `${name}.weight`, shape: [dim], init: ones },
+    { name: `${name}.bias`, shape: [dim], init: zeros },
+  ]
+}
+
+/** All parameters, in timm's order. */
+export function backboneParameters(config: BackboneConfig): ParameterSpec[] {
+  const { dim, depth, mlpRatio, patchPx, imagePx } = config
+  const patches = gridOf(config, imagePx) ** 2
+  const hidden = dim * mlpRatio
+  return [
+    { name: 'cls_token', shape: [1, 1, dim], init: timmNormal },
+    { name: 'pos_embed', shape: [1, patches + 1, dim], init: timmNormal },
+    { name: 'patch_embed.proj.weight', shape: [dim, 3, patchPx, patchPx], init: fanInUniform(3 * patchPx ** 2) },
+    { name: 'patch_embed.proj.bias', shape: [dim], init: zeros },
+    ...Array.from({ length: depth }, (_, i) => `blocks.${i}`).flatMap((block) => [
+      ...normSpecs(`${block}.norm1`, dim),
+      ...linearSpecs(`${block}.attn.qkv`, 3 * dim, dim),
+      ...linearSpecs(`${block}.attn.proj`, dim, dim),
+      ...normSpecs(`${block}.norm2`, dim),
+      ...linearSpecs(`${block}.mlp.fc1`, hidden, dim),
+      ...linearSpecs(`${block}.mlp.fc2`, dim, hidden),
+    ]),
+    ...normSpecs('norm', dim),
+  ]
+}
+
+/** Images as patch vectors. */
+export interface PatchInput {
+  /** [rows, kept, 3 * patchPx^2], each flattened as (channel, y, x). */
+  readonly patches: Tensor
+  /** [rows, kept, grid^2] one-hot: which patch each vector is; null where all are there, in order. */
+  readonly positions: Tensor | null
+  /** Patches a side of these images. */
+  readonly grid: number
+}
+
+/**
+ * Class token after the final LayerNorm.
+ * @returns [rows, dim]
+ */
+export function backboneFeatures(config: BackboneConfig, params: Parameters, input: PatchInput): Tensor {
+  let tokens = embedTokens(config, params, input)
+  for (let i = 0; i < config.depth - 1; i++) tokens = block(config, params, `blocks.${i}`, tokens)
+  const classToken = classTokenBlock(config, params, `blocks.${config.depth - 1}`, tokens)
+  return norm(config, params, 'norm', classToken)
+}
+
+function norm(config: BackboneConfig, params: Parameters, name: string, x: Tensor): Tensor {
+  return layerNorm(x, parameter(params, `${name}.weight`), parameter(params, `${name}.bias`), config.layerNormEps)
+}
+
+function dense(params: Parameters, name: string, x: Tensor): Tensor {
+  return linear(x, parameter(params, `${name}.weight`), parameter(params, `${name}.bias`))
+}
+
+/** [rows, 1 + kept, dim] */
+function embedTokens(config: BackboneConfig, params: Parameters, input: PatchInput): Tensor {
+  const { dim } = config
+  const { patches } = input
+  const kernel = tf.reshape(parameter(params, 'patch_embed.proj.weight'), [dim, -1])
+  const embedded = linear(patches, kernel, parameter(params, 'patch_embed.proj.bias'))
+  const position = parameter(params, 'pos_embed') as Tensor3D
+  const classToken = tf.add(parameter(params, 'cls_token'), tf.slice(position, [0, 0, 0], [1, 1, dim]))
+  const placed = tf.add(embedded, positionRows(config, position, input))
+  return tf.concat([repeatRows(classToken, patches.shape[0]!), placed], 1)
+}
+
+/** Position rows of the patches: [grid^2, dim], or [rows, kept, dim] where some are selected. */
+function positionRows(config: BackboneConfig, position: Tensor3D, input: PatchInput): Tensor {
+  const { dim } = config
+  const { positions, grid } = input
+  const ownGrid = gridOf(config, config.imagePx)
+  const own = tf.reshape(tf.slice(position, [0, 1, 0], [1, ownGrid ** 2, dim]), [ownGrid ** 2, dim])
+  const rows = grid === ownGrid ? own : tf.matMul(tf.tensor2d(gridMatrix(ownGrid, grid), [grid ** 2, ownGrid ** 2]), own)
+  if (!positions) return rows
+  const [count, kept] = positions.shape as [number, number]
+  return tf.reshape(tf.matMul(tf.reshape(positions, [count * kept, grid ** 2]), rows), [count, kept, dim])
+}
+
+/** A pre-norm block. [rows, tokens, dim] -> the same */
+function block(config: BackboneConfig, params: Parameters, name: string, x: Tensor): Tensor {
+  const [rows, tokens, dim] = x.shape as [number, number, number]
+  const projected = dense(params, `${name}.attn.qkv`, norm(config, params, `${name}.norm1`, x))
+  const [query, key, value] = tf.split(projected, 3, 2) as [Tensor, Tensor, Tensor]
+  const mixed = attention(config.heads, query, key, value)
+  const attended = tf.add(x, dense(params, `${name}.attn.proj`, tf.reshape(mixed, [rows, tokens, dim])))
+  return tf.add(attended, mlp(params, name, norm(config, params, `${name}.norm2`, attended)))
+}
+
+/** The same block for the class token alone: keys and values of all tokens, one query. [rows, tokens, dim] -> [rows, dim] */
+function classTokenBlock(config: BackboneConfig, params: Parameters, name: string, x: Tensor): Tensor {
+  const [rows, , dim] = x.shape as [number, number, number]
+  const weight = parameter(params, `${name}.attn.qkv.weight`)
+  const bias = parameter(params, `${name}.attn.qkv.bias`)
+  const normed = norm(config, params, `${name}.norm1`, x)
+  const firstToken = (tokens: Tensor): Tensor => tf.slice(tokens, [0, 0, 0], [rows, 1, dim])
+  const query = linear(firstToken(normed), tf.slice(weight, [0, 0], [dim, dim]), tf.slice(bias, [0], [dim]))
+  const keyValue = linear(normed, tf.slice(weight, [dim, 0], [2 * dim, dim]), tf.slice(bias, [dim], [2 * dim]))
+  const [key, value] = tf.split(keyValue, 2, 2) as [Tensor, Tensor]
+  const mixed = tf.reshape(attention(config.heads, query, key, value), [rows, dim])
+  const attended = tf.add(tf.reshape(firstToken(x), [rows, dim]), dense(params, `${name}.attn.proj`, mixed))
+  return tf.add(attended, mlp(params, name, norm(config, params, `${name}.norm2`, attended)))
+}
+
+/**
+ * Multi-head scaled dot-product attention (Vaswani et al., arXiv 1706.03762, eq. 1).
+ * @param query [rows, queries, dim] @param key [rows, tokens, dim] @param value [rows, tokens, dim]
+ * @returns [rows, queries, dim]
+ */
+function attention(heads: number, query: Tensor, key: Tensor, value: Tensor): Tensor {
+  const [rows, queries, dim] = query.shape as [number, number, number]
+  const headDim = dim / heads
+  const byHead = (x: Tensor): Tensor3D => {
+    const tokens = x.shape[1]!
+    const split = tf.transpose(tf.reshape(x, [rows, tokens, heads, headDim]), [0, 2, 1, 3])
+    return tf.reshape(split, [rows * heads, tokens, headDim])
+  }
+  // Scaling the query is cheaper than scaling the scores.
+  const scores = tf.matMul(byHead(tf.mul(query, 1 / Math.sqrt(headDim))), byHead(key), false, true)
+  const mixed = tf.matMul(softmax(scores) as Tensor3D, byHead(value))
+  const joined = tf.transpose(tf.reshape(mixed, [rows, heads, queries, headDim]), [0, 2, 1, 3])
+  return tf.reshape(joined, [rows, queries, dim])
+}
+
+function mlp(params: Parameters, name: string, x: Tensor): Tensor {
+  return dense(params, `${name}.mlp.fc2`, gelu(dense(params, `${name}.mlp.fc1`, x)))
+}
