@@ -1,0 +1,23 @@
+import { QueueUrlError } from './errors.ts'
+
+export type QueueServer = 'redis' | 'postgres'
+
+/** Which server an address belongs to. @throws QueueUrlError */
+export function serverOf(url: string): QueueServer {
+  switch (URL.canParse(url) ? new URL(url).protocol : '') {
+    case 'redis:':
+    case 'rediss:':
+      return 'redis'
+    case 'postgres:':
+    case 'postgresql:':
+      return 'postgres'
+    default:
+      throw new QueueUrlError('the queue address must start with redis://, rediss://, postgres:// or postgresql://')
+  }
+}
+
+/** Host and port of an address, for messages: never its user or password. */
+export function hostOf(url: string): string {
+  const { host } = new URL(url)
+  return host || 'the local socket'
+}
