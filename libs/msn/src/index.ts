@@ -29,6 +29,7 @@ export {
   type TargetConfig,
   type ViewLayout,
 } from './config.ts'
+export { meanPairwiseCosine, meanRowEntropy } from './diagnostics.ts'
 export { MsnConfigError, MsnInputError } from './errors.ts'
 export { headBuffers, headParameters, projectionHead } from './head.ts'
 export type { ParameterDraws } from './init.ts'
@@ -37,6 +38,7 @@ export { keptCount, keptPatches, oneHotPositions, type Uniform } from './masks.t
 export { type MsnViews, msnBatch } from './msn-batch.ts'
 export { msnParameters } from './msn-forward.ts'
 export { MSN_OUTPUTS, type MsnOutput, msnInitialState, msnProbeStep, msnTrainStep } from './msn-step.ts'
+export { softmax } from './ops.ts'
 export { type ParameterSpec, parameter, shapesOf, sizeOf } from './parameters.ts'
 export { type GreyImages, type KeptIds, patchesOfChannels, patchesOfGrey } from './patches.ts'
 export { gridMatrix, resamplingMatrix } from './position.ts'
