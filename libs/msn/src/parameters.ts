@@ -1,6 +1,6 @@
 /** Named parameters: shapes, initial values and scopes. */
 import type { Tensor } from '@tensorflow/tfjs'
-import type { Shape, StateArrays, TensorMap } from './step.ts'
+import type { Shape, StateArrays } from './step.ts'
 
 /** How a parameter starts. Bounds and deviations are those of the layer's usual PyTorch or timm initialisation. */
 export type Initialiser =
@@ -45,11 +45,6 @@ export function scoped<T>(entries: Readonly<Record<string, T>>, prefix: string):
 /** The same entries with `prefix` before each name. */
 export function prefixed<T>(entries: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
   return Object.fromEntries(Object.entries(entries).map(([name, value]) => [prefix + name, value]))
-}
-
-/** A dot-free helper of steps: the tensors of `names`, in that order. */
-export function pick(entries: TensorMap, names: readonly string[]): Tensor[] {
-  return names.map((name) => parameter(entries, name))
 }
 
 /** Zero-filled arrays for `specs`. */
