@@ -1,0 +1,38 @@
+/** The worker's Prometheus metrics, made of what children report. */
+import type { Assignment, AttemptEnding } from '#libs/runs'
+import type { MetricsOf } from '#libs/telemetry'
+import { labelsOf } from './assignment.ts'
+import type { Point } from './reporter.ts'
+
+export type WorkerMetrics = Pick<MetricsOf<'worker'>, 'attempts' | 'stepDuration' | 'images' | 'loss'>
+
+export interface AttemptObserver {
+  points(points: readonly Point[]): void
+  progress(done: number, unit: string): void
+  ended(ending: AttemptEnding): void
+}
+
+/** Names of points that training loops report for every step. */
+const STEP_SECONDS = 'stepSeconds'
+const LOSS = 'loss'
+
+export function observeAttempt(metrics: WorkerMetrics, assignment: Assignment): AttemptObserver {
+  const labels = labelsOf(assignment.spec, assignment.upstream)
+  const { method } = labels
+  // A resumed run begins where it stopped: what was done before the first report is not this attempt's.
+  let counted: number | null = null
+  return {
+    points(points) {
+      for (const { name, value } of points) {
+        if (name === STEP_SECONDS) metrics.stepDuration.observe(labels, value)
+        else if (name === LOSS) metrics.loss.set({ method }, value)
+      }
+    },
+    progress(done, unit) {
+      if (unit !== 'images') return
+      if (counted !== null && done > counted) metrics.images.inc({ method }, done - counted)
+      counted = Math.max(done, counted ?? 0)
+    },
+    ended: (ending) => metrics.attempts.inc({ kind: assignment.spec.kind, ending }),
+  }
+}
