@@ -130,6 +130,8 @@ function relativeRule(root, file, place, specifier) {
   const target = relative(root, resolve(root, dirname(file), specifier))
     .split(sep)
     .join('/')
+  // The one version of the service stands there.
+  if (target === 'package.json') return
   if (!target.startsWith(`${place.unit}/`)) return `'${specifier}' leaves ${place.unit}`
 }
 

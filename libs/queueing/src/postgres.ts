@@ -2,7 +2,7 @@ import { createPostgresBackend, runMigrations, withBackend } from 'bullmq'
 import { Client } from 'pg'
 import { type BackendOptions, JOB_OPTIONS, type QueueBackend, workerSettings } from './backend.ts'
 import { QueueUnreachableError } from './errors.ts'
-import { hostOf } from './url.ts'
+import { hostOf, reasonOf } from './url.ts'
 
 const { Queue, Worker } = withBackend(createPostgresBackend)
 
@@ -48,7 +48,7 @@ async function prepareSchema(session: Session, schema: string, connectMs: number
     await client.connect()
     await runMigrations(client, schema)
   } catch (error) {
-    throw new QueueUnreachableError(`cannot use the queue on PostgreSQL at ${hostOf(url)}: ${(error as Error).message}`, {
+    throw new QueueUnreachableError(`cannot use the queue on PostgreSQL at ${hostOf(url)}: ${reasonOf(error)}`, {
       cause: error,
     })
   } finally {

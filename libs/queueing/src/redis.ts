@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import type { BackendOptions, QueueBackend } from './backend.ts'
 import { JOB_OPTIONS, workerSettings } from './backend.ts'
 import { QueueUnreachableError } from './errors.ts'
-import { hostOf } from './url.ts'
+import { hostOf, reasonOf } from './url.ts'
 
 /** BullMQ on Redis. Producers fail at once while the server is away, workers wait for it. */
 export async function createRedisQueueBackend({ url, namespace, timing }: BackendOptions): Promise<QueueBackend> {
@@ -48,8 +48,8 @@ async function probe(url: string, connectMs: number): Promise<void> {
     await client.connect()
     await client.ping()
   } catch (error) {
-    const cause = reason ?? (error as Error)
-    throw new QueueUnreachableError(`cannot reach the queue on Redis at ${hostOf(url)}: ${cause.message}`, { cause })
+    const cause = reason ?? error
+    throw new QueueUnreachableError(`cannot reach the queue on Redis at ${hostOf(url)}: ${reasonOf(cause)}`, { cause })
   } finally {
     client.disconnect()
   }

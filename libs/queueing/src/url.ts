@@ -21,3 +21,9 @@ export function hostOf(url: string): string {
   const { host } = new URL(url)
   return host || 'the local socket'
 }
+
+/** What went wrong, in one line. A name with several addresses fails with an AggregateError, whose own message is empty. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && !error.message) return error.errors.map(reasonOf).join(', ')
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? ''
+}
