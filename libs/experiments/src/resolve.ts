@@ -84,9 +84,13 @@ export function resolvePrepare(preset: PresetName, dataset: string, over: JsonOb
   return parsed(prepareSpecSchema, deepMerge(presetPrepare(preset, dataset), over), basePath('prepare'))
 }
 
-/** Patches that a mask leaves of a square view: floor((1 - share) x patches). */
-export function keptPatches(sidePx: number, patchPx: number, share: number): number {
-  return Math.floor((1 - share) * Math.floor(sidePx / patchPx) ** 2)
+/**
+ * Patches that a mask leaves of a square view: floor((1 - share) x patches), as the training step counts them. The slack keeps
+ * the rounding of 1 - share from taking a patch away (1 - .9 is a little less than .1).
+ */
+export function keptPatchCount(sidePx: number, patchPx: number, share: number): number {
+  const patches = Math.floor(sidePx / patchPx) ** 2
+  return Math.floor((1 - share) * patches + 1e-9 * patches)
 }
 
 function sizeProblems({ backbone, views, mask }: MsnPretrainSpec): SpecProblem[] {
@@ -100,12 +104,12 @@ function sizeProblems({ backbone, views, mask }: MsnPretrainSpec): SpecProblem[]
   if (dim % heads !== 0) add('heads-do-not-divide-dim', 'backbone/heads', `${heads} heads do not divide a dim of ${dim}`)
   if (!imageFits)
     add('image-not-multiple-of-patch', 'backbone/imagePx', `${imagePx} px is no multiple of the patch of ${patchPx} px`)
-  else if (keptPatches(imagePx, patchPx, mask.random) < 1)
+  else if (keptPatchCount(imagePx, patchPx, mask.random) < 1)
     add('mask-keeps-nothing', 'mask/random', `a share of ${mask.random} keeps no patch`)
   if (views.focalCount === 0) return problems
   if (!focalFits)
     add('focal-not-multiple-of-patch', 'views/focalPx', `${views.focalPx} px is no multiple of the patch of ${patchPx} px`)
-  else if (keptPatches(views.focalPx, patchPx, mask.focal) < 1)
+  else if (keptPatchCount(views.focalPx, patchPx, mask.focal) < 1)
     add('mask-keeps-nothing', 'mask/focal', `a share of ${mask.focal} keeps no patch`)
   return problems
 }
