@@ -67,3 +67,9 @@ export function normal(uniform: Uniform): number {
   const radius = Math.sqrt(-2 * Math.log(1 - uniform()))
   return radius * Math.cos(2 * Math.PI * uniform())
 }
+
+/** Initial values depend on seed and parameter name alone, so every method and EHR set of a seed starts from the same backbone. */
+export const initDraws =
+  (seed: number) =>
+  (parameter: string): Uniform =>
+    drawsOf({ seed, purpose: 'init', sample: parameter })
