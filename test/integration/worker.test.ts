@@ -25,6 +25,10 @@ async function endOf({ store, queue }: WorkerUnderTest) {
   return store.result('a1')
 }
 
+function pointsWritten({ store }: WorkerUnderTest): number {
+  return store.calls.reduce((sum, call) => sum + (call.name === 'metrics' ? call.points : 0), 0)
+}
+
 describe('an attempt', () => {
   it('runs in a child and ends with its results, after everything that the child said', async () => {
     const under = await worker('succeed')
@@ -39,8 +43,7 @@ describe('an attempt', () => {
     expect(names[1]).toBe('start')
     expect(names.at(-1)).toBe('end')
     expect(names).toContain('checkpoint')
-    const points = under.store.calls.flatMap((call) => (call.name === 'metrics' ? [call.points] : []))
-    expect(points.reduce((sum, count) => sum + count, 0)).toBe(4)
+    expect(pointsWritten(under)).toBe(4)
     const progress = under.store.calls.filter((call) => call.name === 'progress')
     expect(progress.at(-1)).toMatchObject({ done: 16, total: 16, unit: 'images' })
     const exposed = await under.registry.expose()
@@ -57,12 +60,19 @@ describe('an attempt', () => {
     expect(names.filter((name) => !/^(PATH|SCRIPT|NODE_CHANNEL_.*|__.*)$/.test(name))).toEqual([])
   })
 
+  it('loses nothing of what the child said last', async () => {
+    const under = await worker('burst')
+    expect(await endOf(under)).toMatchObject({ ending: 'succeeded' })
+    expect(pointsWritten(under)).toBe(40_000)
+  })
+
   it('is dropped where it does not wait any more: no second child for a duplicate message', async () => {
     const under = await worker('succeed')
     await under.queue.deliver('a1')
     await under.queue.deliver('a1')
     await under.queue.deliver('unknown')
     expect(under.store.calls.filter(({ name }) => name === 'end')).toHaveLength(1)
+    expect(under.queue.errors).toEqual([])
   })
 
   it.each([
@@ -109,8 +119,7 @@ describe('a database that is away for a while', () => {
     const under = await worker('succeed', { heartbeatMs: 20_000 })
     under.store.failing = 4
     expect(await endOf(under)).toMatchObject({ ending: 'succeeded' })
-    const points = under.store.calls.flatMap((call) => (call.name === 'metrics' ? [call.points] : []))
-    expect(points.reduce((sum, count) => sum + count, 0)).toBe(4)
+    expect(pointsWritten(under)).toBe(4)
     expect(under.store.calls.some(({ name }) => name === 'checkpoint')).toBe(true)
   })
 })
