@@ -38,8 +38,9 @@ export function jsonPointer(base: string, keys: readonly PropertyKey[]): string 
 const isAbsent = (issue: z.core.$ZodIssue) => issue.code === 'invalid_type' && issue.input === undefined
 
 function rangeCode(issue: z.core.$ZodIssue): SpecProblemCode {
-  const [parent, field] = issue.path.slice(-2)
+  const [field, parent] = [issue.path.at(-1), issue.path.at(-2)]
   if (parent === 'prototypes' && field === 'count') return 'prototypes-too-few'
+  if (field === 'batch') return 'batch-too-small'
   return 'out-of-range'
 }
 

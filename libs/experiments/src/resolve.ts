@@ -43,23 +43,22 @@ const FIXED = {
 
 const basePath = (kind: keyof typeof FIXED) => `/overrides/${kind}`
 
-function fixedProblem(kind: keyof typeof FIXED, field: string, keys: readonly string[]): SpecProblem {
-  const message = `${field} is set by the grid's own lists and cannot be overridden`
-  return { code: 'fixed-by-grid', path: jsonPointer(basePath(kind), keys), message }
+/** Keys of the override that sets `keys`, or takes it away by a null in place of the object that holds it; undefined: none does. */
+function overridden(over: JsonObject, keys: readonly string[]): readonly string[] | undefined {
+  let at: unknown = over
+  for (const [depth, key] of keys.entries()) {
+    if (at === null) return keys.slice(0, depth)
+    if (!isPlainObject(at) || !Object.hasOwn(at, key)) return undefined
+    at = at[key]
+  }
+  return keys
 }
 
 function fixedProblems(kind: keyof typeof FIXED, over: JsonObject): SpecProblem[] {
-  return FIXED[kind].flatMap((field) => {
-    const keys = field.split('.')
-    // A null in place of the object that holds the field would take it away too.
-    if (keys.length > 1 && Object.hasOwn(over, keys[0]!) && over[keys[0]!] === null)
-      return [fixedProblem(kind, field, keys.slice(0, 1))]
-    let at: unknown = over
-    for (const key of keys) {
-      if (!isPlainObject(at) || !Object.hasOwn(at, key)) return []
-      at = at[key]
-    }
-    return [fixedProblem(kind, field, keys)]
+  const fields = FIXED[kind].flatMap((field) => overridden(over, field.split('.'))?.join('.') ?? [])
+  return [...new Set(fields)].map((field) => {
+    const message = `${field} is set by the grid's own lists and cannot be overridden`
+    return { code: 'fixed-by-grid', path: jsonPointer(basePath(kind), field.split('.')), message }
   })
 }
 
