@@ -4,7 +4,13 @@ import { describe, expect, it } from 'vitest'
 import { auroc, averagePrecision, delong, holm, multiLabelMetrics, percentile, structuralComponents } from '#libs/evaluation'
 
 interface MetricsGolden {
-  readonly binary: readonly { name: string; labels: number[]; scores: number[]; auroc: number | null; averagePrecision: number | null }[]
+  readonly binary: readonly {
+    name: string
+    labels: number[]
+    scores: number[]
+    auroc: number | null
+    averagePrecision: number | null
+  }[]
   readonly macro: readonly {
     name: string
     n: number
@@ -39,7 +45,15 @@ const BOUND = 2e-12
 
 function expectNear(actual: number | null | undefined, expected: number | null, bound = BOUND): void {
   if (expected === null) expect(actual).toBeNull()
-  else expect(Math.abs(actual! - expected), `${actual} against ${expected}`).toBeLessThanOrEqual(bound * Math.max(1, Math.abs(expected)))
+  else
+    expect(Math.abs(actual! - expected), `${actual} against ${expected}`).toBeLessThanOrEqual(
+      bound * Math.max(1, Math.abs(expected)),
+    )
+}
+
+function expectAllNear(actual: ArrayLike<number>, expected: readonly number[]): void {
+  expect(actual).toHaveLength(expected.length)
+  for (const [i, value] of expected.entries()) expectNear(actual[i], value)
 }
 
 describe('metrics', () => {
@@ -56,8 +70,8 @@ describe('metrics', () => {
     expect(metrics.leftOut).toEqual(sample.leftOut)
     expect(metrics.perLabel).toHaveLength(sample.labelCount)
     metrics.perLabel.forEach((label, i) => {
-      expectNear(label && label.auroc, sample.perLabelAuroc[i]!)
-      expectNear(label && label.auprc, sample.perLabelAveragePrecision[i]!)
+      expectNear(label?.auroc ?? null, sample.perLabelAuroc[i]!)
+      expectNear(label?.auprc ?? null, sample.perLabelAveragePrecision[i]!)
     })
     expectNear(metrics.macro?.auroc, sample.macroAuroc)
     expectNear(metrics.macro?.auprc, sample.macroAveragePrecision)
@@ -74,14 +88,14 @@ describe('metrics', () => {
     expectNear(result.differenceVariance, expected.varDiff)
     expectNear(result.z, expected.z, 1e-11)
     expect(Math.abs(result.p - expected.p)).toBeLessThanOrEqual(1e-9 * expected.p)
-    expected.ciA.forEach((end, i) => expectNear(result.firstInterval[i]!, end))
-    expected.ciDiff.forEach((end, i) => expectNear(result.differenceInterval[i]!, end))
+    expectAllNear(result.firstInterval, expected.ciA)
+    expectAllNear(result.differenceInterval, expected.ciDiff)
     if (components === undefined) return
     const [first, second] = [structuralComponents(labels, scoresA), structuralComponents(labels, scoresB)]
-    components.positivesA.forEach((value, i) => expectNear(first.positives[i]!, value))
-    components.negativesA.forEach((value, i) => expectNear(first.negatives[i]!, value))
-    components.positivesB.forEach((value, i) => expectNear(second.positives[i]!, value))
-    components.negativesB.forEach((value, i) => expectNear(second.negatives[i]!, value))
+    expectAllNear(first.positives, components.positivesA)
+    expectAllNear(first.negatives, components.negativesA)
+    expectAllNear(second.positives, components.positivesB)
+    expectAllNear(second.negatives, components.negativesB)
   })
 
   it('structural components are part of at least one case', () => {
@@ -89,10 +103,14 @@ describe('metrics', () => {
   })
 
   it('Holm: adjusted p values', () => {
-    holm(golden.holm.p).forEach((p, i) => expectNear(p, golden.holm.adjusted[i]!))
+    expectAllNear(holm(golden.holm.p), golden.holm.adjusted)
   })
 
   it('percentiles interpolate as numpy does', () => {
-    golden.percentile.at.forEach((q, i) => expectNear(percentile(golden.percentile.values, q), golden.percentile.expected[i]!))
+    const { values, at, expected } = golden.percentile
+    expectAllNear(
+      at.map((q) => percentile(values, q)),
+      expected,
+    )
   })
 })

@@ -75,7 +75,7 @@ function missingVariables(sets: readonly WrittenSet[], dataset: DatasetFacts): S
 
 function ehrChoices(sets: readonly WrittenSet[], request: GridRequest, warnings: string[]): EhrChoice[] {
   const distinct = new Map(sets.map((set) => [ehrSetName(set.variables), set.variables]))
-  if (distinct.size < sets.length) warnings.push('some EHR sets are listed more than once; each is taken once')
+  if (distinct.size < sets.length) warnings.push('repeated-ehr-set: some EHR sets are listed more than once; each is taken once')
   return [...distinct].flatMap(([name, variables]): EhrChoice[] => {
     if (variables === null) return [{ name, ehr: null }]
     if (!variables.includes('age')) return [{ name, ehr: { variables, ageEncoding: null } }]
@@ -96,7 +96,8 @@ function evaluationChoices(request: GridRequest, warnings: string[]): Evaluation
         for (const labelFraction of entry.labelFraction)
           distinct.set(`${dataset} ${mode} ${labels} ${labelFraction}`, { dataset, mode, labels, labelFraction })
   }
-  if (distinct.size < evaluationCount(request)) warnings.push('some evaluations are listed more than once; each is taken once')
+  if (distinct.size < evaluationCount(request))
+    warnings.push('repeated-evaluation: some evaluations are listed more than once; each is taken once')
   return [...distinct.values()]
 }
 

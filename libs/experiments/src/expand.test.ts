@@ -5,6 +5,7 @@ import {
   GridInvalidError,
   type GridPlan,
   type GridRequestInput,
+  keptPatchCount,
   type MsnPretrainSpec,
   parseGridRequest,
   runIdOf,
@@ -202,8 +203,34 @@ describe('expandGrid', () => {
     ])
   })
 
+  it('counts before expanding exactly the points that it would make', () => {
+    const mixed: Partial<GridRequestInput> = {
+      method: ['msn', 'none'],
+      backbone: ['vit-tiny', 'vit-small'],
+      ehr: ['vanilla', 'sex', 'demographics', 'age+sex'],
+      ageEncoding: ['norm', 'bins10'],
+      seed: [1, 2, 3],
+      evaluations: [{ labels: ['sex', 'view'] }, { dataset: 'nih' }, { labels: ['sex'] }],
+    }
+    const { points } = plan(mixed)
+    expect(points).toHaveLength((4 + 1) * 2 * 3 * 3)
+    expect(new Set(points.map((point) => point.evaluate)).size).toBe(points.length)
+    expect(() => plan(mixed, { limit: 89 })).toThrow(/90 points; at most 89/)
+  })
+
   it('takes exactly as many points as the limit', () => {
     expect(plan({ seed: [1, 2, 3] }, { limit: 3 }).points).toHaveLength(3)
     expect(() => plan({ seed: [1, 2, 3, 4] }, { limit: 3 })).toThrow(/4 points; at most 3/)
+  })
+})
+
+describe('keptPatchCount', () => {
+  it.each([
+    [224, 0.15, 166],
+    [96, 0.15, 30],
+    [160, 0.9, 10],
+    [96, 0.98, 0],
+  ])('of %s px with a share of %s dropped is %s', (sidePx, share, kept) => {
+    expect(keptPatchCount(sidePx, 16, share)).toBe(kept)
   })
 })

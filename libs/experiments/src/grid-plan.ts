@@ -9,7 +9,7 @@ export interface RunDraft {
   readonly id: RunId
   readonly kind: RunKind
   readonly spec: RunSpec
-  /** Runs that must have succeeded before, sorted; [pretrain, prepare] for an evaluation. */
+  /** Runs that must have succeeded before: [] or [prepare] for a pretraining, [pretrain, prepare] for an evaluation. */
   readonly upstream: readonly RunId[]
   /** Null where the run reads no data set (random initialisation). */
   readonly dataset: { readonly name: string; readonly fingerprint: string } | null
@@ -25,6 +25,7 @@ export interface ExperimentPoint {
   readonly ehr: string
   readonly ageEncoding: string | null
   readonly seed: number
+  /** `none` (NO_PRETRAIN_DATASET) for random initialisation. */
   readonly pretrainDataset: string
   readonly dataset: string
   readonly mode: EvaluateSpec['mode']
@@ -39,6 +40,7 @@ export interface GridPlan {
   readonly points: readonly ExperimentPoint[]
   /** Each distinct run once, upstream before downstream. */
   readonly runs: readonly RunDraft[]
+  /** Each a stable word, a colon and a sentence (`prototypes-exceed-batch: ...`). */
   readonly warnings: readonly string[]
 }
 
