@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { delimiter, isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { LOG_LEVELS, type LogLevel } from '#libs/telemetry'
+import { type ChildConfig, parseChildConfig } from './child/child-config.ts'
 import { ConfigError } from './errors.ts'
 
 export { ConfigError } from './errors.ts'
@@ -128,6 +129,11 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
 /** The configuration of this process. */
 export function readConfig(): WorkerConfig {
   return parseConfig(process.env)
+}
+
+/** The configuration of a child process, out of the environment that its supervisor gave it. */
+export function readChildConfig(): ChildConfig {
+  return parseChildConfig(process.env)
 }
 
 function crossFieldProblems(env: z.infer<typeof environmentSchema>): string[] {

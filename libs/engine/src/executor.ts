@@ -12,7 +12,10 @@ export interface ExecutorOptions {
 /** One loaded step with its state inside. Not for concurrent use. */
 export interface Session {
   /** Runs the step once and keeps the new state. Float32 arrays must have the sizes of the signature. */
-  run(batch: Readonly<Record<string, Float32Array>>, scalars: Readonly<Record<string, number>>): Promise<Record<string, Float32Array>>
+  run(
+    batch: Readonly<Record<string, Float32Array>>,
+    scalars: Readonly<Record<string, number>>,
+  ): Promise<Record<string, Float32Array>>
   /** A copy of the state, or of the named entries. */
   readState(names?: readonly string[]): StateArrays
   /** Replaces the named entries; sizes are checked. */

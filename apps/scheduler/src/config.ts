@@ -1,0 +1,65 @@
+/** Configuration of the scheduler, read once from the environment. All problems are reported at once, by the variable's name. */
+import { z } from 'zod'
+import { LOG_LEVELS, type LogLevel } from '#libs/telemetry'
+
+const url = (protocols: readonly string[]) =>
+  z.string({ error: 'is not set' }).refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
+    message: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  })
+const milliseconds = (low: number, high: number) => z.coerce.number().int().min(low).max(high)
+
+const schema = z.object({
+  DATABASE_URL: url(['postgres:', 'postgresql:']),
+  /** Sessions on the database beside the leader's lock and the listener. */
+  DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(100).default(3),
+  QUEUE_URL: url(['redis:', 'rediss:', 'postgres:', 'postgresql:']),
+  /** Longest time between two looks at the outbox; a notification comes earlier. */
+  OUTBOX_POLL_MS: milliseconds(50, 60_000).default(1000),
+  /** Time between two sweeps over expired leases. */
+  LEASE_SWEEP_MS: milliseconds(50, 60_000).default(2000),
+  /** Time between two searches for jobs that the queue lost. */
+  REQUEUE_SWEEP_MS: milliseconds(50, 600_000).default(5000),
+  /** Time between two tries to become the one scheduler at work. */
+  LEADERSHIP_RETRY_MS: milliseconds(50, 60_000).default(2000),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+})
+
+export interface SchedulerConfig {
+  readonly databaseUrl: string
+  readonly databasePoolSize: number
+  readonly queueUrl: string
+  readonly outboxPollMs: number
+  readonly leaseSweepMs: number
+  readonly requeueSweepMs: number
+  readonly leadershipRetryMs: number
+  readonly logLevel: LogLevel
+}
+
+export class ConfigError extends Error {
+  readonly code = 'config-invalid'
+  override readonly name = 'ConfigError'
+}
+
+/** An empty variable counts as unset. @throws ConfigError with every problem found */
+export function parseConfig(environment: Readonly<Record<string, string | undefined>>): SchedulerConfig {
+  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => !!value))
+  const parsed = schema.safeParse(set)
+  if (!parsed.success) {
+    throw new ConfigError(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '))
+  }
+  const env = parsed.data
+  return {
+    databaseUrl: env.DATABASE_URL,
+    databasePoolSize: env.DATABASE_POOL_SIZE,
+    queueUrl: env.QUEUE_URL,
+    outboxPollMs: env.OUTBOX_POLL_MS,
+    leaseSweepMs: env.LEASE_SWEEP_MS,
+    requeueSweepMs: env.REQUEUE_SWEEP_MS,
+    leadershipRetryMs: env.LEADERSHIP_RETRY_MS,
+    logLevel: env.LOG_LEVEL,
+  }
+}
+
+export function readConfig(): SchedulerConfig {
+  return parseConfig(process.env)
+}

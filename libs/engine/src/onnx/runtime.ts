@@ -1,0 +1,28 @@
+import type { InferenceSession } from 'onnxruntime-node'
+import { EngineLoadError } from '../errors.ts'
+
+export type Runtime = typeof import('onnxruntime-node')
+
+/** Loads ONNX Runtime's native library, only when a session is wanted: the eager engine works without it. */
+export async function loadRuntime(): Promise<Runtime> {
+  try {
+    return await import('onnxruntime-node')
+  } catch (error) {
+    throw new EngineLoadError('ONNX Runtime (the npm package onnxruntime-node) could not be loaded', { cause: error })
+  }
+}
+
+/**
+ * Options under which a step runs the same way each time: one operation after the other on a fixed number of threads.
+ * Severity 3 leaves out ONNX Runtime's warnings on initializers that its own rewriting made superfluous.
+ */
+export function sessionOptions(threads: number): InferenceSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: 'all',
+    executionMode: 'sequential',
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  }
+}

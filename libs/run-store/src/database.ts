@@ -1,0 +1,117 @@
+/** One database, as the stores see it: raw statements through Prisma, transactions with their events, notifications. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
+import { PrismaClient } from './generated/prisma/client.ts'
+import { flushEvents, type PendingEvent } from './pending-events.ts'
+
+export interface Sql {
+  /** Positional parameters, each cast in the statement. bigint columns come back as BigInt, timestamps as Date, jsonb parsed. */
+  rows<T>(sql: string, ...params: unknown[]): Promise<T[]>
+}
+
+/** A transaction: its events are written together at its end, under the lock that keeps their ids in the order of commits. */
+export interface Tx extends Sql {
+  readonly pendingEvents: PendingEvent[]
+}
+
+export type Channel = 'cxrlab_outbox' | 'cxrlab_event'
+
+export interface Database extends Sql {
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /** Resolves at the channel's next notification, after `timeoutMs`, or when `signal` aborts. */
+  listen(channel: Channel, timeoutMs: number, signal: AbortSignal): Promise<void>
+  /** A session of its own, for locks that belong to a session. */
+  session(): Promise<pg.Client>
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly databaseUrl: string
+  readonly poolSize: number
+}
+
+const TRANSACTION = { maxWait: 10_000, timeout: 60_000 } as const
+const RECONNECT_MS = 500
+
+export function openDatabase({ databaseUrl, poolSize }: DatabaseOptions): Database {
+  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl, max: poolSize }) })
+  const listener = new Listener(databaseUrl)
+  return {
+    rows: (sql, ...params) => prisma.$queryRawUnsafe(sql, ...params),
+    transaction: (work) =>
+      prisma.$transaction(async (client) => {
+        const tx: Tx = { rows: (sql, ...params) => client.$queryRawUnsafe(sql, ...params), pendingEvents: [] }
+        const result = await work(tx)
+        await flushEvents(tx)
+        return result
+      }, TRANSACTION),
+    listen: (channel, timeoutMs, signal) => listener.next(channel, timeoutMs, signal),
+    session: async () => {
+      const client = new pg.Client({ connectionString: databaseUrl })
+      await client.connect()
+      return client
+    },
+    close: async () => {
+      await listener.close()
+      await prisma.$disconnect()
+    },
+  }
+}
+
+/** One LISTEN session for all who wait; opened at the first wait and again after it broke. */
+class Listener {
+  readonly #url: string
+  #client: Promise<pg.Client> | undefined
+  readonly #waiting = new Set<{ channel: Channel; wake: () => void }>()
+
+  constructor(url: string) {
+    this.#url = url
+  }
+
+  async next(channel: Channel, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const done = new AbortController()
+    const stop = () => done.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    const waiter = { channel, wake: stop }
+    this.#waiting.add(waiter)
+    try {
+      // Without a session the wait is a poll: late, never wrong.
+      const connected = await this.#connect().catch(() => undefined)
+      const waitMs = connected ? timeoutMs : Math.min(timeoutMs, RECONNECT_MS)
+      await delay(waitMs, undefined, { signal: done.signal }).catch(() => undefined)
+    } finally {
+      this.#waiting.delete(waiter)
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { wake } of this.#waiting) wake()
+    const client = await this.#client?.catch(() => undefined)
+    this.#client = undefined
+    await client?.end()
+  }
+
+  #connect(): Promise<pg.Client> {
+    this.#client ??= this.#open().catch((error: unknown) => {
+      this.#client = undefined
+      throw error
+    })
+    return this.#client
+  }
+
+  async #open(): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: this.#url })
+    client.on('error', () => {
+      this.#client = undefined
+    })
+    client.on('notification', ({ channel }) => {
+      for (const waiter of this.#waiting) if (waiter.channel === channel) waiter.wake()
+    })
+    await client.connect()
+    await client.query('LISTEN cxrlab_outbox; LISTEN cxrlab_event')
+    return client
+  }
+}

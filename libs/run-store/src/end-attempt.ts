@@ -1,0 +1,90 @@
+/** The end of an attempt and what follows for its run, in one transaction: shared by workers (`end`) and the sweep of leases. */
+import { type AttemptEnding, type AttemptResult, nextState, type RunState } from '#libs/runs'
+import type { Tx } from './database.ts'
+import { endRun, lockRuns, queueRuns, recordEvent } from './moves.ts'
+
+export interface EndedRow {
+  readonly run_id: string
+  readonly number: number
+}
+
+/** Moves the run on after `attempt` was marked as ended in this transaction. The run is locked by the caller. */
+export async function moveOn(tx: Tx, attemptId: string, attempt: EndedRow, result: AttemptResult): Promise<RunState> {
+  const { run_id: runId } = attempt
+  recordEvent(tx, {
+    type: 'attempt.ended',
+    runId,
+    attemptId,
+    data: { ending: result.ending, number: attempt.number, message: result.message },
+  })
+  const next = nextState({
+    ending: result.ending,
+    message: result.message,
+    times: await timesEnded(tx, runId, result.ending),
+    cancelWanted: await cancelWanted(tx, runId),
+  })
+  switch (next.state) {
+    case 'succeeded':
+      await storeResult(tx, runId, attemptId, result)
+      await endRun(tx, runId, 'succeeded', null)
+      break
+    case 'cancelled':
+      await endRun(tx, runId, 'cancelled', result.message)
+      break
+    case 'failed':
+      await endRun(tx, runId, 'failed', next.message)
+      break
+    case 'queued':
+      await queueRuns(tx, [runId], { notBeforeMs: next.notBeforeMs })
+      break
+    case 'paused':
+      await tx.rows(`UPDATE run SET state = 'paused', desired = 'run', message = $2::text WHERE id = $1::text`, runId, result.message)
+      recordEvent(tx, { type: 'run.paused', runId })
+  }
+  return next.state
+}
+
+async function timesEnded(tx: Tx, runId: string, ending: AttemptEnding): Promise<number> {
+  const [row] = await tx.rows<{ times: number }>(
+    `SELECT count(*)::int AS times FROM attempt a JOIN run r ON r.id = a.run_id
+     WHERE a.run_id = $1::text AND a.ending = $2::text AND a.number > r.budget_from`,
+    runId,
+    ending,
+  )
+  return row?.times ?? 0
+}
+
+async function cancelWanted(tx: Tx, runId: string): Promise<boolean> {
+  const [row] = await tx.rows<{ desired: string }>('SELECT desired FROM run WHERE id = $1::text', runId)
+  return row?.desired === 'cancel'
+}
+
+async function storeResult(tx: Tx, runId: string, attemptId: string, result: AttemptResult): Promise<void> {
+  await tx.rows(
+    `INSERT INTO artifact (run_id, name, attempt_id, sha256, size_bytes)
+     SELECT $1::text, a.name, $2::text, a.sha256, a."sizeBytes"
+     FROM jsonb_to_recordset($3::jsonb) AS a(name text, sha256 text, "sizeBytes" bigint)
+     ON CONFLICT (run_id, name) DO UPDATE SET attempt_id = EXCLUDED.attempt_id, sha256 = EXCLUDED.sha256, size_bytes = EXCLUDED.size_bytes`,
+    runId,
+    attemptId,
+    JSON.stringify(result.artifacts),
+  )
+  await tx.rows(
+    `INSERT INTO result (run_id, label, metric, value, low, high)
+     SELECT $1::text, r.label, r.metric, r.value, r.low, r.high
+     FROM jsonb_to_recordset($2::jsonb) AS r(label text, metric text, value float8, low float8, high float8)`,
+    runId,
+    JSON.stringify(result.results),
+  )
+  await tx.rows(
+    `UPDATE run SET summary = $2::jsonb, progress_done = progress_total WHERE id = $1::text`,
+    runId,
+    JSON.stringify(result.summary),
+  )
+}
+
+export async function lockRunOf(tx: Tx, attemptId: string): Promise<{ id: string; state: string } | undefined> {
+  const [attempt] = await tx.rows<{ run_id: string }>('SELECT run_id FROM attempt WHERE id = $1::text', attemptId)
+  if (!attempt) return undefined
+  return (await lockRuns(tx, [attempt.run_id]))[0]
+}

@@ -1,0 +1,92 @@
+/** The scheduler's side of the store. */
+import type { OutboxMessage, SchedulerStore } from '#libs/runs'
+import type { Database, Tx } from './database.ts'
+import { lockRunOf, moveOn } from './end-attempt.ts'
+
+/** Session-level advisory lock of the one scheduler at work. */
+const LEADER_LOCK = 7_270_741
+
+interface MessageRow {
+  readonly id: bigint
+  readonly attempt_id: string
+  readonly resource_class: string
+  readonly queue_priority: number
+}
+
+const toMessage = (row: MessageRow): OutboxMessage => ({
+  id: row.id,
+  attemptId: row.attempt_id,
+  resourceClass: row.resource_class,
+  queuePriority: row.queue_priority,
+})
+
+const PENDING = `
+  SELECT id, attempt_id, resource_class, queue_priority FROM outbox WHERE not_before <= clock_timestamp() ORDER BY id LIMIT $1::int`
+
+const CONFIRM = `
+  WITH gone AS (DELETE FROM outbox WHERE id = ANY($1::bigint[]) RETURNING attempt_id)
+  UPDATE attempt SET offered_at = clock_timestamp() FROM gone WHERE attempt.id = gone.attempt_id`
+
+// Those that were looked for longest ago come first, so that every waiting attempt has its turn.
+const WAITING = `
+  UPDATE attempt SET offered_at = clock_timestamp() WHERE id IN (
+    SELECT a.id FROM attempt a WHERE a.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.attempt_id = a.id)
+    ORDER BY a.offered_at NULLS FIRST, a.id LIMIT $1::int
+  ) RETURNING 0::bigint AS id, id AS attempt_id, resource_class, queue_priority`
+
+const EXPIRED = `
+  SELECT id FROM attempt WHERE state IN ('leased', 'running') AND lease_until < clock_timestamp() ORDER BY lease_until LIMIT 100`
+
+// The condition again: a heartbeat may have come since the search.
+const END_EXPIRED = `
+  UPDATE attempt SET state = 'ended', ending = 'lost', message = $2::text, ended_at = clock_timestamp(), lease_until = NULL
+  WHERE id = $1::text AND state IN ('leased', 'running') AND lease_until < clock_timestamp() RETURNING run_id, number`
+
+const LOST_MESSAGE = 'the worker stopped extending its lease'
+
+export function createSchedulerStore(db: Database): SchedulerStore {
+  return {
+    async acquireLeadership() {
+      const session = await db.session()
+      let onLost = () => {}
+      const lost = new Promise<void>((resolve) => {
+        onLost = resolve
+      })
+      session.on('error', onLost)
+      session.on('end', onLost)
+      const { rows } = await session.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LEADER_LOCK])
+      if (rows[0]?.taken) return { release: () => session.end(), lost }
+      await session.end()
+      return undefined
+    },
+
+    async pendingOutbox(limit) {
+      return (await db.rows<MessageRow>(PENDING, limit)).map(toMessage)
+    },
+
+    async confirmOutbox(ids) {
+      if (ids.length > 0) await db.rows(CONFIRM, [...ids])
+    },
+
+    async expireLeases() {
+      const expired = await db.rows<{ id: string }>(EXPIRED)
+      let ended = 0
+      for (const { id } of expired) if (await db.transaction((tx) => expire(tx, id))) ended++
+      return ended
+    },
+
+    async waitingAttempts(limit) {
+      return (await db.rows<MessageRow>(WAITING, limit)).map(toMessage)
+    },
+
+    waitForOutbox: (timeoutMs, signal) => db.listen('cxrlab_outbox', timeoutMs, signal),
+  }
+}
+
+async function expire(tx: Tx, attemptId: string): Promise<boolean> {
+  if (!(await lockRunOf(tx, attemptId))) return false
+  const [ended] = await tx.rows<{ run_id: string; number: number }>(END_EXPIRED, attemptId, LOST_MESSAGE)
+  if (!ended) return false
+  await moveOn(tx, attemptId, ended, { ending: 'lost', message: LOST_MESSAGE, artifacts: [], results: [], summary: {} })
+  return true
+}
