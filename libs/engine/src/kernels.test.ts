@@ -270,12 +270,17 @@ const WITHOUT_GRADIENT = new Set([
   'Sign',
   'Step',
   'AddN',
+  // Needs a cumulative product.
+  'Prod',
   // Its tfjs gradient is an UnsortedSegmentSum, which no step uses.
   'GatherV2',
 ])
-const DIFFERENTIABLE = KERNEL_CASES.filter(
-  ({ kernel, shapes }) => !WITHOUT_GRADIENT.has(kernel) && !(kernel === 'BatchMatMul' && shapes[0]!.length > 3),
-)
+/** Where tfjs itself has no gradient: of the condition, and of these kernels with a broadcast operand. */
+const UNSUPPORTED_BY_TFJS = (kernelCase: KernelCase): boolean =>
+  kernelCase.kernel === 'Select' ||
+  (['Maximum', 'Minimum', 'SquaredDifference'].includes(kernelCase.kernel) && kernelCase.title === 'broadcasting') ||
+  (kernelCase.kernel === 'BatchMatMul' && kernelCase.shapes[0]!.length > 3)
+const DIFFERENTIABLE = KERNEL_CASES.filter((each) => !WITHOUT_GRADIENT.has(each.kernel) && !UNSUPPORTED_BY_TFJS(each))
 
 describe('the traced gradient of each differentiable kernel is that of the eager backend', () => {
   it.each(DIFFERENTIABLE.map((each) => [titleOf(each), each] as const))('%s', async (_, kernelCase) => {

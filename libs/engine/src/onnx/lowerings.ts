@@ -173,12 +173,15 @@ const LOWERINGS: Lowerings = {
   OneHot: (op, { builder, inputs, outputs, outputValues }) => {
     const { depth, on, off } = op.attributes
     const { dtype } = outputValues[0]!
-    // OneHot takes its two values as one vector, [off, on].
-    const unsqueezed = [off, on].map((value) => builder.number(value, dtype, [1]))
-    const values = builder.intermediate('Concat', unsqueezed, { attributes: [attribute.int('axis', 0)] })
-    builder.node('OneHot', [inputs[0]!, builder.number(depth, 'int64'), values], outputs, {
-      attributes: [attribute.int('axis', -1)],
+    // ONNX Runtime has OneHot from int32 to float32 only; the two values are one vector, [off, on].
+    const values = builder.intermediate('Concat', [builder.number(off, 'float32', [1]), builder.number(on, 'float32', [1])], {
+      attributes: [attribute.int('axis', 0)],
     })
+    const operands = [inputs[0]!, builder.number(depth, 'int32'), values]
+    const options = { attributes: [attribute.int('axis', -1)] }
+    if (dtype === 'float32') return builder.node('OneHot', operands, outputs, options)
+    const encoded = builder.intermediate('OneHot', operands, options)
+    builder.node('Cast', [encoded], outputs, { attributes: [attribute.int('to', ELEMENT_TYPE[dtype])] })
   },
   ArgMax: (op, { builder, inputs, outputs }) => {
     const attributes = [attribute.int('axis', op.attributes.axis), attribute.int('keepdims', 0)]
