@@ -23,7 +23,10 @@ try {
   await main()
   process.exit(0)
 } catch (error) {
-  const reason = error instanceof AggregateError && error.message === '' ? error.errors.map(String).join(', ') : String((error as Error).message)
+  const reason =
+    error instanceof AggregateError && error.message === ''
+      ? error.errors.map(String).join(', ')
+      : String((error as Error).message)
   console.error(`cxrlab scheduler: ${reason.split('\n')[0]}`)
   process.exit(1)
 }

@@ -54,9 +54,21 @@ async function lead({ store, queue, timing, logger }: SchedulerParts, signal: Ab
     }
   }
   await Promise.all([
-    every('attempts handed to the queue', () => dispatchOutbox(store, queue), () => store.waitForOutbox(timing.outboxPollMs, signal)),
-    every('leases expired', () => store.expireLeases(), () => pause(timing.leaseSweepMs, signal)),
-    every('lost jobs added again', () => requeueLost(store, queue), () => pause(timing.requeueSweepMs, signal)),
+    every(
+      'attempts handed to the queue',
+      () => dispatchOutbox(store, queue),
+      () => store.waitForOutbox(timing.outboxPollMs, signal),
+    ),
+    every(
+      'leases expired',
+      () => store.expireLeases(),
+      () => pause(timing.leaseSweepMs, signal),
+    ),
+    every(
+      'lost jobs added again',
+      () => requeueLost(store, queue),
+      () => pause(timing.requeueSweepMs, signal),
+    ),
   ])
 }
 

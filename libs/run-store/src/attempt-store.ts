@@ -106,7 +106,16 @@ export function createAttemptStore(db: Database): AttemptStore {
 
     async recordCheckpoint({ attemptId, fencingToken }, { role, step, name, sha256, sizeBytes }) {
       return db.transaction(async (tx) => {
-        const [kept] = await tx.rows<{ run_id: string }>(RECORD_CHECKPOINT, attemptId, fencingToken, role, step, name, sha256, sizeBytes)
+        const [kept] = await tx.rows<{ run_id: string }>(
+          RECORD_CHECKPOINT,
+          attemptId,
+          fencingToken,
+          role,
+          step,
+          name,
+          sha256,
+          sizeBytes,
+        )
         if (!kept) return false
         recordEvent(tx, { type: 'checkpoint.committed', runId: kept.run_id, attemptId, data: { role, step } })
         return true

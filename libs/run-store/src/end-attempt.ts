@@ -38,7 +38,11 @@ export async function moveOn(tx: Tx, attemptId: string, attempt: EndedRow, resul
       await queueRuns(tx, [runId], { notBeforeMs: next.notBeforeMs })
       break
     case 'paused':
-      await tx.rows(`UPDATE run SET state = 'paused', desired = 'run', message = $2::text WHERE id = $1::text`, runId, result.message)
+      await tx.rows(
+        `UPDATE run SET state = 'paused', desired = 'run', message = $2::text WHERE id = $1::text`,
+        runId,
+        result.message,
+      )
       recordEvent(tx, { type: 'run.paused', runId })
   }
   return next.state

@@ -37,7 +37,11 @@ const QUEUE_RUNS = `
   SELECT id AS attempt_id, run_id FROM made`
 
 /** The caller has made sure that all upstreams succeeded. Gives the runs that moved. */
-export async function queueRuns(tx: Sql, runIds: readonly string[], options: { readonly notBeforeMs?: number } = {}): Promise<string[]> {
+export async function queueRuns(
+  tx: Sql,
+  runIds: readonly string[],
+  options: { readonly notBeforeMs?: number } = {},
+): Promise<string[]> {
   if (runIds.length === 0) return []
   const made = await tx.rows<{ attempt_id: string; run_id: string }>(QUEUE_RUNS, [...runIds], options.notBeforeMs ?? 0)
   for (const { attempt_id, run_id } of made) recordEvent(tx, { type: 'run.queued', runId: run_id, attemptId: attempt_id })
@@ -88,7 +92,12 @@ const END_RUN = `
   WHERE id = $1::text AND state NOT IN ('succeeded', 'failed', 'cancelled', 'upstream-failed') RETURNING id`
 
 /** Ends a run that the caller has locked, and moves what hangs on it. False: it had ended before. */
-export async function endRun(tx: Sql, runId: string, state: 'succeeded' | 'failed' | 'cancelled', message: string | null): Promise<boolean> {
+export async function endRun(
+  tx: Sql,
+  runId: string,
+  state: 'succeeded' | 'failed' | 'cancelled',
+  message: string | null,
+): Promise<boolean> {
   const ended = await tx.rows(END_RUN, runId, state, message)
   if (ended.length === 0) return false
   recordEvent(tx, { type: `run.${state}`, runId })

@@ -8,7 +8,9 @@ export class SpecError extends Error {
     where: { readonly file?: string; readonly line?: number; readonly field?: string } = {},
     options?: ErrorOptions,
   ) {
-    const place = [where.file && (where.line ? `${where.file}:${where.line}` : where.file), where.field].filter(Boolean).join(', ')
+    const place = [where.file && (where.line ? `${where.file}:${where.line}` : where.file), where.field]
+      .filter(Boolean)
+      .join(', ')
     super(place ? `${message} (${place})` : message, options)
     this.where = where
   }

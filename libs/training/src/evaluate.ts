@@ -1,10 +1,11 @@
 /** One evaluation: train a classifier on a pretrained backbone, pick the best validation epoch, test it with intervals. */
-import type { BackboneSpec, EvaluateSpec } from '#libs/experiments'
+
 import type { Executor } from '#libs/engine'
 import { bootstrapMetrics, multiLabelMetrics } from '#libs/evaluation'
+import type { BackboneSpec, EvaluateSpec } from '#libs/experiments'
 import type { StateArrays } from '#libs/msn'
 import type { Classifier } from './classifier.ts'
-import { letEventsIn, type LoopControl } from './control.ts'
+import { type LoopControl, letEventsIn } from './control.ts'
 import { drawsOf, permutation } from './draws.ts'
 import { NonFiniteError, SpecError, StoppedError } from './errors.ts'
 import { afterEpoch, startOf, stopsEarly } from './evaluation-schedule.ts'

@@ -1,5 +1,5 @@
-import type { EvaluateSpec } from '#libs/experiments'
 import { describe, expect, it } from 'vitest'
+import type { EvaluateSpec } from '#libs/experiments'
 import { afterEpoch, type EvaluationProgress, startOf, stopsEarly } from './evaluation-schedule.ts'
 
 const specWith = (schedule: EvaluateSpec['optimiser']['schedule']): EvaluateSpec =>

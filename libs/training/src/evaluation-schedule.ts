@@ -33,4 +33,5 @@ export function afterEpoch(spec: EvaluateSpec, before: EvaluationProgress, epoch
   }
 }
 
-export const stopsEarly = (spec: EvaluateSpec, progress: EvaluationProgress): boolean => progress.sinceBest >= spec.earlyStopPatience
+export const stopsEarly = (spec: EvaluateSpec, progress: EvaluationProgress): boolean =>
+  progress.sinceBest >= spec.earlyStopPatience

@@ -1,6 +1,7 @@
 /** Class-token features of a frozen backbone, batch by batch on one compiled shape. */
-import type { BackboneSpec, NormalisationSpec } from '#libs/experiments'
+
 import type { Executor, Session } from '#libs/engine'
+import type { BackboneSpec, NormalisationSpec } from '#libs/experiments'
 import { featuresStep, patchesOfGrey, type StateArrays } from '#libs/msn'
 import { letEventsIn } from './control.ts'
 import type { EvaluationSplit } from './ports.ts'

@@ -1,6 +1,7 @@
 /** Fine-tuning: backbone and head trained together on augmented images. */
-import type { BackboneSpec, EvaluateSpec } from '#libs/experiments'
+
 import type { Executor, Session } from '#libs/engine'
+import type { BackboneSpec, EvaluateSpec } from '#libs/experiments'
 import { classifierScalars, finetuneInitialState, finetuneStep, patchesOfGrey, type StateArrays } from '#libs/msn'
 import type { Classifier } from './classifier.ts'
 import { letEventsIn } from './control.ts'

@@ -2,8 +2,9 @@
  * Linear evaluation: a head on a frozen backbone. `cached` computes the features of un-augmented training images once
  * (mode linear-cached); otherwise each epoch extracts the features of newly augmented images (mode linear).
  */
-import type { EvaluateSpec } from '#libs/experiments'
+
 import type { Executor, Session } from '#libs/engine'
+import type { EvaluateSpec } from '#libs/experiments'
 import { classifierScalars, linearHeadInitialState, linearHeadStep, type StateArrays } from '#libs/msn'
 import type { Classifier } from './classifier.ts'
 import { drawsOf } from './draws.ts'

@@ -2,10 +2,18 @@
 import type { Executor, Session } from '#libs/engine'
 import type { StateArrays } from '#libs/msn'
 import { type Cadence, checkpointDue } from './cadence.ts'
-import { letEventsIn, type LoopControl } from './control.ts'
+import { type LoopControl, letEventsIn } from './control.ts'
 import { NonFiniteError, StoppedError } from './errors.ts'
 import type { PretrainLearner, StepPosition } from './learner.ts'
-import type { CheckpointMeta, CheckpointStore, MetricPoint, MetricSink, NamedTensors, PretrainDataSource, ViewBatch } from './ports.ts'
+import type {
+  CheckpointMeta,
+  CheckpointStore,
+  MetricPoint,
+  MetricSink,
+  NamedTensors,
+  PretrainDataSource,
+  ViewBatch,
+} from './ports.ts'
 import { stateFrom, withShapes } from './tensors.ts'
 
 export interface PretrainLoop {
@@ -130,7 +138,8 @@ class Pretraining {
         await this.#save()
         throw new StoppedError(`stopped at step ${this.#ledger.step} with its checkpoint committed`)
       }
-      if (this.#ledger.step < total && checkpointDue(this.#loop.cadence, control.now() - this.#lastSaveMs, epochEnded)) await this.#save()
+      if (this.#ledger.step < total && checkpointDue(this.#loop.cadence, control.now() - this.#lastSaveMs, epochEnded))
+        await this.#save()
     }
   }
 

@@ -1,6 +1,7 @@
 /** Messages between the supervisor and the one fresh child process of an attempt (design section 4), over node IPC. */
-import { pretrainSpecSchema, runSpecSchema } from '#libs/experiments'
+
 import { z } from 'zod'
+import { pretrainSpecSchema, runSpecSchema } from '#libs/experiments'
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -10,14 +11,19 @@ export const assignmentSchema = z.strictObject({
   runId: hex,
   spec: runSpecSchema,
   semantics: z.int(),
-  upstream: z.array(z.strictObject({ runId: hex, kind: z.enum(['prepare', 'pretrain']), pretrain: pretrainSpecSchema.nullable() })),
+  upstream: z.array(
+    z.strictObject({ runId: hex, kind: z.enum(['prepare', 'pretrain']), pretrain: pretrainSpecSchema.nullable() }),
+  ),
   /** The registered data set; its root is only followed for `prepare`. */
   dataset: z.strictObject({ name: z.string(), kind: z.string(), root: z.string(), fingerprint: z.string() }).nullable(),
   checkpointEveryMs: z.int().positive(),
 })
 export type AssignmentMessage = z.infer<typeof assignmentSchema>
 
-export const toChildSchema = z.discriminatedUnion('type', [assignmentSchema, z.strictObject({ type: z.literal('checkpoint-and-stop') })])
+export const toChildSchema = z.discriminatedUnion('type', [
+  assignmentSchema,
+  z.strictObject({ type: z.literal('checkpoint-and-stop') }),
+])
 export type ToChild = z.infer<typeof toChildSchema>
 
 const point = z.tuple([z.int(), z.string(), z.number()])
@@ -26,10 +32,20 @@ const artifact = z.strictObject({ name: z.string(), sha256: hex, sizeBytes: z.in
 export const fromChildSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
   z.strictObject({ type: z.literal('engine'), engine: z.string(), threads: z.int(), startUpMs: z.number() }),
-  z.strictObject({ type: z.literal('progress'), done: z.number(), total: z.number(), unit: z.enum(['images', 'steps', 'epochs']) }),
+  z.strictObject({
+    type: z.literal('progress'),
+    done: z.number(),
+    total: z.number(),
+    unit: z.enum(['images', 'steps', 'epochs']),
+  }),
   /** [step, name, value] triples. */
   z.strictObject({ type: z.literal('metrics'), points: z.array(point).max(5000) }),
-  z.strictObject({ type: z.literal('checkpoint-committed'), step: z.int(), role: z.enum(['periodic', 'best', 'final']), artifact }),
+  z.strictObject({
+    type: z.literal('checkpoint-committed'),
+    step: z.int(),
+    role: z.enum(['periodic', 'best', 'final']),
+    artifact,
+  }),
   z.strictObject({
     type: z.literal('done'),
     artifacts: z.array(artifact),
@@ -46,7 +62,11 @@ export const fromChildSchema = z.discriminatedUnion('type', [
     summary: z.record(z.string(), z.union([z.number(), z.string()])),
   }),
   /** Sent before the process ends with the code of its ending. `message` names field, file and line where there is one. */
-  z.strictObject({ type: z.literal('failed'), ending: z.enum(['spec-error', 'non-finite', 'out-of-memory', 'crashed']), message: z.string() }),
+  z.strictObject({
+    type: z.literal('failed'),
+    ending: z.enum(['spec-error', 'non-finite', 'out-of-memory', 'crashed']),
+    message: z.string(),
+  }),
 ])
 export type FromChild = z.infer<typeof fromChildSchema>
 

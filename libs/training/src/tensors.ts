@@ -3,7 +3,11 @@ import type { StateArrays, StepSignature } from '#libs/msn'
 import { ArtifactMismatchError } from './errors.ts'
 import type { NamedTensors } from './ports.ts'
 
-export function withShapes(state: StateArrays, shapes: StepSignature['state'], keep: (name: string) => boolean = () => true): NamedTensors {
+export function withShapes(
+  state: StateArrays,
+  shapes: StepSignature['state'],
+  keep: (name: string) => boolean = () => true,
+): NamedTensors {
   const tensors: NamedTensors = {}
   for (const [name, data] of Object.entries(state)) {
     if (!keep(name)) continue

@@ -9,7 +9,8 @@ import { runAssignment } from './run-assignment.ts'
 type Failure = { readonly ending: 'spec-error' | 'non-finite' | 'out-of-memory' | 'crashed'; readonly code: number }
 
 function failureOf(error: unknown): Failure {
-  if (error instanceof SpecError || error instanceof ArtifactMismatchError) return { ending: 'spec-error', code: CHILD_EXIT.specError }
+  if (error instanceof SpecError || error instanceof ArtifactMismatchError)
+    return { ending: 'spec-error', code: CHILD_EXIT.specError }
   if (error instanceof NonFiniteError) return { ending: 'non-finite', code: CHILD_EXIT.nonFinite }
   if (isOutOfMemory(error)) return { ending: 'out-of-memory', code: CHILD_EXIT.outOfMemory }
   return { ending: 'crashed', code: 1 }

@@ -2,10 +2,10 @@
 import { createCheckpointStore, encodeSafetensors, type ObjectStore, openObjectStore, putArtifact } from '#libs/artifacts'
 import { dataSources, openPack, preparePack } from '#libs/datasets'
 import { createExecutor, type Executor, resolveEngine } from '#libs/engine'
-import type { EvaluateSpec, MsnPretrainSpec, PretrainSpec, PrepareSpec } from '#libs/experiments'
+import type { EvaluateSpec, MsnPretrainSpec, PrepareSpec, PretrainSpec } from '#libs/experiments'
 import {
-  type AssignmentMessage,
   type ArtifactRef,
+  type AssignmentMessage,
   type CheckpointStore,
   commitRandomInit,
   evaluate,

@@ -1,5 +1,5 @@
 /** What an evaluation takes from the runs that it hangs on. */
-import { type ObjectStore, createCheckpointStore } from '#libs/artifacts'
+import { createCheckpointStore, type ObjectStore } from '#libs/artifacts'
 import type { BackboneSpec, EvaluateSpec, PretrainSpec } from '#libs/experiments'
 import { backboneOf, type StateArrays } from '#libs/msn'
 import { type AssignmentMessage, SpecError } from '#libs/training'
@@ -34,6 +34,9 @@ export async function pretrainedBackbone(
 }
 
 /** Random initialisation has one network; an MSN run commits its selected epoch as `best`. */
-function selected(pretrain: PretrainSpec, network: 'target' | 'online'): { role: 'best' | 'final'; network: 'target' | 'online' } {
+function selected(
+  pretrain: PretrainSpec,
+  network: 'target' | 'online',
+): { role: 'best' | 'final'; network: 'target' | 'online' } {
   return pretrain.method === 'none' ? { role: 'final', network: 'online' } : { role: 'best', network }
 }
