@@ -14,7 +14,8 @@ export async function loadRuntime(): Promise<Runtime> {
 
 /**
  * Options under which a step runs the same way each time: one operation after the other on a fixed number of threads.
- * Severity 3 leaves out ONNX Runtime's warnings on initializers that its own rewriting made superfluous.
+ * Severity 4 (fatal) keeps ONNX Runtime from writing to stderr: its warnings concern its own rewriting, and what it calls an
+ * error is thrown as well.
  */
 export function sessionOptions(threads: number): InferenceSession.SessionOptions {
   return {
@@ -23,6 +24,6 @@ export function sessionOptions(threads: number): InferenceSession.SessionOptions
     executionMode: 'sequential',
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
   }
 }

@@ -85,8 +85,9 @@ function recordStep(step: Step, backend: TracerBackend, recording: Recording): T
   const next = nextState(step, backend, state, result.state)
   const outputs: Record<string, ValueId> = {}
   for (const [name, id] of next) outputs[outputName.state(name)] = id
-  for (const [name, tensor] of Object.entries(result.outputs))
-    outputs[outputName.output(name)] = backend.idOf(tf.cast(tensor, 'float32'))
+  for (const [name, tensor] of Object.entries(result.outputs)) {
+    outputs[outputName.output(name)] = backend.idOf(tensor.dtype === 'float32' ? tensor : tf.cast(tensor, 'float32'))
+  }
   return {
     program: { ops: recording.ops, values: recording.values, inputs: recording.inputs, outputs },
     updated: [...next.keys()],
