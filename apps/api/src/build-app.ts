@@ -1,0 +1,46 @@
+/** Composes the HTTP application from its parts; listens nowhere. */
+import Fastify, { type FastifyInstance } from 'fastify'
+import { serializerCompiler } from 'fastify-type-provider-zod'
+import type { ApiDeps, ApiOptions } from './deps.ts'
+import localClients from './plugins/app/local-clients.ts'
+import problemDocuments from './plugins/app/problem-documents.ts'
+import requestMetrics from './plugins/app/request-metrics.ts'
+import helmet from './plugins/external/helmet.ts'
+import rateLimit from './plugins/external/rate-limit.ts'
+import sse from './plugins/external/sse.ts'
+import swagger from './plugins/external/swagger.ts'
+import underPressure from './plugins/external/under-pressure.ts'
+import operations from './routes/operations/routes.ts'
+import datasets from './routes/v1/datasets/routes.ts'
+import events from './routes/v1/events/routes.ts'
+import grids from './routes/v1/grids/routes.ts'
+import runs from './routes/v1/runs/routes.ts'
+import { validatorCompiler } from './validation.ts'
+
+export async function buildApp(deps: ApiDeps, options: ApiOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: deps.logger,
+    bodyLimit: options.bodyLimitBytes,
+    // Ids in paths are short; an artifact's path may be longer than the default of 100.
+    routerOptions: { maxParamLength: 1024 },
+    forceCloseConnections: 'idle',
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+
+  await app.register(problemDocuments)
+  await app.register(requestMetrics, { registry: deps.registry })
+  await app.register(localClients)
+  await app.register(helmet)
+  await app.register(rateLimit, { perMinute: options.rateLimitPerMinute })
+  await app.register(underPressure, { maxEventLoopDelayMs: options.maxEventLoopDelayMs })
+  await app.register(sse)
+  await app.register(swagger)
+
+  await app.register(operations, { deps })
+  await app.register(grids, { prefix: '/v1/grids', deps, options })
+  await app.register(runs, { prefix: '/v1/runs', deps })
+  await app.register(events, { prefix: '/v1', deps })
+  await app.register(datasets, { prefix: '/v1/datasets', deps, options })
+  return app as unknown as FastifyInstance
+}

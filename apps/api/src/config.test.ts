@@ -1,0 +1,57 @@
+import { delimiter } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ConfigError, parseConfig } from './config.ts'
+
+const GOOD = { DATABASE_URL: 'postgres://lab:hunter2@127.0.0.1/lab', OBJECT_STORE_URL: 'file:///var/lab' }
+
+function problemsOf(environment: Record<string, string>): readonly string[] {
+  try {
+    parseConfig(environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  throw new Error('the configuration was accepted')
+}
+
+describe('configuration of the api', () => {
+  it('takes the documented defaults where only the addresses are given', () => {
+    expect(parseConfig(GOOD)).toMatchObject({
+      host: '127.0.0.1',
+      port: 8080,
+      gridPointLimit: 20_000,
+      bodyLimitBytes: 1_048_576,
+      datasetRoots: [],
+      logLevel: 'info',
+    })
+  })
+
+  it('splits the dataset roots as PATH is split', () => {
+    expect(parseConfig({ ...GOOD, DATASET_ROOTS: ['/data/a', '/data/b'].join(delimiter) }).datasetRoots).toEqual([
+      '/data/a',
+      '/data/b',
+    ])
+  })
+
+  it('reports all problems at once, by variable', () => {
+    const problems = problemsOf({ API_PORT: '99999', LOG_LEVEL: 'loud', DATABASE_URL: '', DATASET_ROOTS: 'relative' })
+    expect(problems.map((line) => line.split(':')[0]).sort()).toEqual([
+      'API_PORT',
+      'DATABASE_URL',
+      'DATASET_ROOTS',
+      'LOG_LEVEL',
+      'OBJECT_STORE_URL',
+    ])
+    expect(problems).toContain('DATABASE_URL: is not set')
+  })
+
+  it.each(['0.0.0.0', '::', '192.168.1.4', 'lab.example'])('refuses to listen on %s, which reaches beyond loopback', (host) => {
+    expect(problemsOf({ ...GOOD, API_HOST: host })).toEqual([expect.stringMatching(/^API_HOST: .*loopback/)])
+  })
+
+  it('never prints the value of a secret', () => {
+    const problems = problemsOf({ ...GOOD, DATABASE_URL: 'mysql://lab:hunter2@db/lab', S3_ENDPOINT: 'ftp://key:hunter2@s3' })
+    expect(problems).toHaveLength(2)
+    expect(problems.join()).not.toContain('hunter2')
+  })
+})

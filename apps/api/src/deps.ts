@@ -1,0 +1,28 @@
+/** What the api needs from the rest of the service; server.ts gives the real parts, tests give fakes. */
+import type { FastifyBaseLogger } from 'fastify'
+import type { ObjectStore } from '#libs/artifacts'
+import type { DatasetKind } from '#libs/experiments'
+import type { DatasetStore, GridStore, LabReader, RunControl } from '#libs/runs'
+import type { ServiceRegistry } from '#libs/telemetry'
+
+export interface ApiDeps {
+  readonly grids: GridStore
+  readonly datasets: DatasetStore
+  readonly reader: LabReader
+  readonly control: RunControl
+  readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list'>
+  /** Hash of a data set's files; throws a SpecError where the folder does not look like that kind. */
+  fingerprint: (kind: DatasetKind, root: string) => Promise<string>
+  readonly registry: Pick<ServiceRegistry<'api'>, 'metrics' | 'contentType' | 'expose'>
+  readonly logger: FastifyBaseLogger
+}
+
+export interface ApiOptions {
+  readonly gridPointLimit: number
+  readonly bodyLimitBytes: number
+  /** Folders that data sets may be registered from. */
+  readonly datasetRoots: readonly string[]
+  readonly rateLimitPerMinute: number
+  /** 0: no refusal under pressure. */
+  readonly maxEventLoopDelayMs: number
+}

@@ -1,0 +1,70 @@
+/** Files of a run in the object store: listed, and streamed. They never change once written. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { checkKey, InvalidKeyError } from '#libs/artifacts'
+import type { ApiDeps } from '../../../deps.ts'
+import { notFound } from '../../../errors.ts'
+import { problems, runIdParams } from '../../../wire/common.ts'
+import { runArtifactsSchema } from '../../../wire/run.ts'
+import { existingRun, resolveRun } from './resolve-run.ts'
+
+const tags = ['runs']
+/** A pack of a whole data set has some hundred shards; more files than this are not listed. */
+const LISTED_FILES = 10_000
+
+const folderOf = (runId: string) => `runs/${runId}/`
+
+export const artifactRoutes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { deps }) => {
+  app.get('/:id/artifacts', {
+    schema: {
+      tags,
+      summary: 'Artifacts of a run and its files',
+      params: runIdParams,
+      response: { 200: runArtifactsSchema, ...problems(400, 404, 422) },
+    },
+    handler: async (request) => {
+      const run = await existingRun(deps.reader, request.params.id)
+      return { artifacts: run.artifacts.map((artifact) => ({ ...artifact })), files: await filesOf(deps.objectStore, run.id) }
+    },
+  })
+
+  app.get('/:id/artifacts/*', {
+    schema: {
+      tags,
+      summary: 'One file of a run',
+      params: runIdParams.extend({ '*': z.string().min(1).max(400) }),
+      produces: ['application/octet-stream'],
+      response: { ...problems(400, 404, 422) },
+    },
+    handler: async (request, reply) => {
+      const path = request.params['*']
+      const key = keyOf(await resolveRun(deps.reader, request.params.id), path)
+      const head = key === undefined ? undefined : await deps.objectStore.head(key)
+      if (head === undefined) throw notFound('artifact', path)
+      reply.header('content-type', path.endsWith('.json') ? 'application/json' : 'application/octet-stream')
+      reply.header('content-length', head.sizeBytes)
+      reply.header('cache-control', 'private, immutable, max-age=31536000')
+      return reply.send((await deps.objectStore.stream(head.key)) as never)
+    },
+  })
+}
+
+async function filesOf(store: ApiDeps['objectStore'], runId: string) {
+  const prefix = folderOf(runId)
+  const files: { path: string; sizeBytes: number }[] = []
+  for await (const { key, sizeBytes } of store.list(prefix)) {
+    if (files.length === LISTED_FILES) break
+    files.push({ path: key.slice(prefix.length), sizeBytes })
+  }
+  return files
+}
+
+/** Undefined for a path that no file can have: it is then simply not there. */
+function keyOf(runId: string, path: string): string | undefined {
+  try {
+    return checkKey(`${folderOf(runId)}${path}`)
+  } catch (error) {
+    if (error instanceof InvalidKeyError) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,131 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ApiDeps } from '../../../deps.ts'
+import { HttpProblem, notFound } from '../../../errors.ts'
+import { pagedSchema, pageOf, pageQuery, problems, runIdParams, runKindSchema, runStateSchema } from '../../../wire/common.ts'
+import {
+  metricSchema,
+  runDetailSchema,
+  runSummarySchema,
+  whySchema,
+  wireMetric,
+  wireRun,
+  wireRunDetail,
+  wireWhy,
+} from '../../../wire/run.ts'
+import { artifactRoutes } from './artifacts.ts'
+import { resolveRun } from './resolve-run.ts'
+
+const tags = ['runs']
+const stateSchema = z.object({ id: z.string(), state: runStateSchema })
+
+const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { deps }) => {
+  const { reader, control } = deps
+
+  app.get('/', {
+    schema: {
+      tags,
+      summary: 'List runs, newest first',
+      querystring: z.strictObject({
+        ...pageQuery,
+        grid: z.string().min(1).max(120).optional().describe('grid id, prefix or name'),
+        kind: runKindSchema.optional(),
+        state: runStateSchema.optional(),
+      }),
+      response: { 200: pagedSchema(runSummarySchema), ...problems(400, 404, 422) },
+    },
+    handler: async (request) => {
+      const { grid, kind, state } = request.query
+      const gridId = grid === undefined ? undefined : await reader.resolveGrid(grid)
+      if (grid !== undefined && gridId === undefined) throw notFound('grid', grid)
+      const filter = { ...(gridId && { gridId }), ...(kind && { kind }), ...(state && { state }) }
+      const page = await reader.runs(filter, pageOf(request.query))
+      return { items: page.items.map(wireRun), nextCursor: page.nextCursor }
+    },
+  })
+
+  app.get('/:id', {
+    schema: { tags, summary: 'One run', params: runIdParams, response: { 200: runDetailSchema, ...problems(400, 404, 422) } },
+    handler: async (request) => {
+      const run = await reader.run(request.params.id)
+      if (run === undefined) throw notFound('run', request.params.id)
+      return wireRunDetail(run)
+    },
+  })
+
+  app.get('/:id/metrics', {
+    schema: {
+      tags,
+      summary: 'Measurements of a run by step',
+      description: 'For the next page ask with afterStep = nextAfterStep; null: there is no more for now.',
+      params: runIdParams,
+      querystring: z.strictObject({
+        name: z.string().min(1).max(120).optional(),
+        afterStep: z.coerce.number().int().min(-1).optional(),
+        limit: z.coerce.number().int().min(1).max(10_000).default(1000),
+      }),
+      response: {
+        200: z.object({ items: z.array(metricSchema), nextAfterStep: z.int().nullable() }),
+        ...problems(400, 404, 422),
+      },
+    },
+    handler: async (request) => {
+      const { name, afterStep, limit } = request.query
+      const runId = await resolveRun(reader, request.params.id)
+      const found = await reader.metrics(runId, { ...(name && { name }), ...(afterStep !== undefined && { afterStep }), limit })
+      const { items, nextAfterStep } = wholeSteps(found, limit)
+      return { items: items.map(wireMetric), nextAfterStep }
+    },
+  })
+
+  app.get('/:id/why', {
+    schema: {
+      tags,
+      summary: 'What the run waits for, or how it ended',
+      params: runIdParams,
+      response: { 200: whySchema, ...problems(400, 404, 422) },
+    },
+    handler: async (request) => {
+      const why = await reader.why(await resolveRun(reader, request.params.id))
+      if (why === undefined) throw notFound('run', request.params.id)
+      return wireWhy(why)
+    },
+  })
+
+  const actions = {
+    cancel: { act: control.cancelRun.bind(control), summary: 'Cancel the run' },
+    retry: { act: control.retryRun.bind(control), summary: 'Queue a run again that failed or was cancelled' },
+  } as const
+  for (const [name, { act, summary }] of Object.entries(actions)) {
+    app.post(`/:id/${name}`, {
+      schema: { tags, summary, params: runIdParams, response: { 200: stateSchema, ...problems(400, 404, 409, 422) } },
+      handler: async (request) => {
+        const id = await resolveRun(reader, request.params.id)
+        const state = await act(id)
+        if (state === undefined) throw notFound('run', request.params.id)
+        return { id, state }
+      },
+    })
+  }
+
+  await app.register(artifactRoutes, { deps })
+}
+
+/**
+ * Points come in order of step, and `afterStep` starts after a whole step: so a full page drops its last, perhaps incomplete
+ * step.
+ */
+export function wholeSteps<T extends { readonly step: number }>(
+  points: readonly T[],
+  limit: number,
+): { readonly items: readonly T[]; readonly nextAfterStep: number | null } {
+  const last = points.at(-1)
+  if (points.length < limit || last === undefined) return { items: points, nextAfterStep: null }
+  const items = points.filter(({ step }) => step < last.step)
+  const before = items.at(-1)
+  if (before === undefined)
+    throw new HttpProblem(422, 'limit-too-small', 'one step alone has more points than the limit; raise it')
+  return { items, nextAfterStep: before.step }
+}
+
+export default routes
