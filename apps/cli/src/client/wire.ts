@@ -1,0 +1,94 @@
+/** What the command line reads of the api's answers; unknown fields are let through, so that an older `cxrlab` reads a newer api. */
+import { z } from 'zod'
+
+export const RUN_STATES = [
+  'blocked',
+  'queued',
+  'running',
+  'succeeded',
+  'failed',
+  'paused',
+  'cancelled',
+  'upstream-failed',
+] as const
+export type WireRunState = (typeof RUN_STATES)[number]
+
+const countsSchema = z.record(z.string(), z.number())
+const runCountsSchema = z.object({ new: z.number(), reused: z.number(), joined: z.number(), retried: z.number() })
+const progressSchema = z.object({ done: z.number(), total: z.number(), unit: z.string() }).nullable()
+
+export const submittedSchema = z.object({
+  gridId: z.string(),
+  created: z.boolean(),
+  dryRun: z.boolean(),
+  points: z.number(),
+  byKind: z.record(z.string(), runCountsSchema),
+  warnings: z.array(z.string()),
+})
+export type Submitted = z.output<typeof submittedSchema>
+
+export const gridSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  createdAt: z.string(),
+  points: z.number(),
+  runs: countsSchema,
+  ended: z.boolean(),
+})
+export type Grid = z.output<typeof gridSchema>
+
+export const runSchema = z.object({
+  id: z.string(),
+  kind: z.string(),
+  state: z.string(),
+  title: z.string(),
+  attempts: z.number(),
+  progress: progressSchema,
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+  message: z.string().nullable(),
+})
+export type Run = z.output<typeof runSchema>
+
+export const runDetailSchema = runSchema.extend({
+  dataset: z.string().nullable(),
+  upstream: z.array(z.object({ id: z.string(), kind: z.string(), state: z.string() })),
+  downstream: z.number(),
+  summary: z.record(z.string(), z.union([z.number(), z.string()])),
+  attemptList: z.array(
+    z.object({
+      number: z.number(),
+      state: z.string(),
+      ending: z.string().nullable(),
+      message: z.string().nullable(),
+      worker: z.string().nullable(),
+      startedAt: z.string().nullable(),
+      endedAt: z.string().nullable(),
+    }),
+  ),
+  artifacts: z.array(z.object({ name: z.string(), sizeBytes: z.number() })),
+  grids: z.array(z.object({ id: z.string(), name: z.string() })),
+})
+export type RunDetail = z.output<typeof runDetailSchema>
+
+export const whySchema = z.object({
+  state: z.string(),
+  sentence: z.string(),
+  waitsFor: z.array(z.object({ id: z.string(), kind: z.string(), state: z.string(), progress: z.number().nullable() })),
+  runsAhead: z.number().nullable(),
+  workersOfClass: z.number().nullable(),
+  rootCause: z.object({ id: z.string(), kind: z.string(), message: z.string().nullable() }).nullable(),
+})
+export type Why = z.output<typeof whySchema>
+
+export const datasetSchema = z.object({ name: z.string(), kind: z.string(), fingerprint: z.string(), createdAt: z.string() })
+export const datasetsSchema = z.object({ items: z.array(datasetSchema) })
+export type Dataset = z.output<typeof datasetSchema>
+
+export const cancelledGridSchema = z.object({ gridId: z.string(), cancelledRuns: z.number() })
+export const runStateAnswerSchema = z.object({ id: z.string(), state: z.string() })
+
+export function pageSchema<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item), nextCursor: z.string().nullable() })
+}

@@ -1,0 +1,71 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { shortLogLine } from '../lab/log-line.ts'
+import { type Lab, startLab } from '../lab/start-lab.ts'
+import type { Context, Terminal } from './context.ts'
+
+interface UpOptions {
+  readonly dir: string
+  readonly port: number
+  readonly datasetRoot: readonly string[]
+  readonly verbose: boolean
+}
+
+export function addUp(program: Command, context: Context): void {
+  program
+    .command('up')
+    .description('run a lab on this machine: Postgres, api, scheduler and worker, until Ctrl-C')
+    .option('--dir <dir>', 'where its data lies', '.cxrlab')
+    .option('--port <port>', 'port of the api; 0 takes a free one', portNumber, 8080)
+    .option('--dataset-root <dir...>', 'folders that data sets may be registered from', [])
+    .option('--verbose', 'show what the services log', false)
+    .action(async (options: UpOptions) => await up(context, options))
+}
+
+async function up(context: Context, options: UpOptions): Promise<void> {
+  const { terminal, config } = context
+  terminal.note('starting a lab; the first time its database is made, which takes a few seconds')
+  const lab = await startLab({
+    dir: options.dir,
+    port: options.port,
+    datasetRoots: options.datasetRoot,
+    queueUrl: config.queueUrl,
+    environment: config.environment,
+    note: terminal.note,
+    ...(options.verbose && { onLog: (service: string, line: string) => terminal.note(shortLogLine(service, line)) }),
+  })
+  announce(context, lab)
+  const stopAsked = stopOnSignals(lab, terminal)
+  const error = await Promise.race([lab.broken, stopAsked])
+  if (error === undefined) return
+  await lab.stop()
+  throw error
+}
+
+function announce(context: Context, lab: Lab): void {
+  const places = { api: lab.apiUrl, docs: `${lab.apiUrl}/docs`, metrics: `${lab.apiUrl}/metrics`, data: lab.dir, logs: lab.logs }
+  if (context.json()) {
+    context.terminal.print(JSON.stringify(places))
+    return
+  }
+  const lines = Object.entries(places).map(([name, place]) => `  ${name.padEnd(8)} ${place}`)
+  context.terminal.print(['the lab is up; Ctrl-C stops it', ...lines].join('\n'))
+}
+
+/** Resolves when the lab was stopped. The first signal stops in order, a second one hurries the services. */
+function stopOnSignals(lab: Lab, terminal: Terminal): Promise<undefined> {
+  return new Promise((resolve, reject) => {
+    let signals = 0
+    const onSignal = () => {
+      signals++
+      terminal.note(signals === 1 ? 'stopping; running work is checkpointed first (Ctrl-C again hurries it)' : 'hurrying')
+      lab.stop().then(() => resolve(undefined), reject)
+    }
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+  })
+}
+
+function portNumber(text: string): number {
+  const port = Number(text)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new InvalidArgumentError('must be a port, 0 to 65535')
+  return port
+}

@@ -1,0 +1,172 @@
+/** The embedded lab: Postgres from npm, the schema, then api, scheduler and worker as processes of their own on this machine. */
+import { realpath, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { type EmbeddedPostgres, migrate, startEmbeddedPostgres } from '#libs/run-store'
+import { LabError } from '../errors.ts'
+import { serviceEnvironment } from './environment.ts'
+import { usablePort } from './free-port.ts'
+import { type LabFolder, logTail, openLabFolder } from './lab-folder.ts'
+import { lockLab } from './lab-lock.ts'
+import { createServiceProcess, type ServiceProcess } from './service-process.ts'
+
+export interface LabOptions {
+  /** Where the lab's data lies; made where missing. */
+  readonly dir: string
+  /** Port of the api on loopback; 0 takes a free one. */
+  readonly port: number
+  /** Folders that data sets may be registered from. */
+  readonly datasetRoots: readonly string[]
+  /** `redis://` or `postgresql://`; undefined: the lab's own Postgres. */
+  readonly queueUrl?: string | undefined
+  /** Handed on to the services (PATH, ENGINE_THREADS, LOG_LEVEL, ...); the lab's own addresses win. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** One line on what happens. */
+  readonly note?: (line: string) => void
+  /** Each line that a service writes. */
+  readonly onLog?: (service: string, line: string) => void
+}
+
+export interface Lab {
+  readonly apiUrl: string
+  readonly dir: string
+  readonly logs: string
+  /** Process ids of the services that run now. */
+  processes(): Readonly<Record<string, number | undefined>>
+  /** Resolves with the reason when the lab broke down; never where it did not. */
+  readonly broken: Promise<LabError>
+  /** Services first, Postgres last; called again it hurries the services. */
+  stop(): Promise<void>
+}
+
+const SERVICES = [
+  { name: 'api', entry: '../../../api/src/server.ts', stopWithinMs: 15_000 },
+  { name: 'scheduler', entry: '../../../scheduler/src/main.ts', stopWithinMs: 15_000 },
+  // Longer than the worker's own grace period, within which its runs checkpoint.
+  { name: 'worker', entry: '../../../worker/src/main.ts', stopWithinMs: 75_000 },
+] as const
+
+const READY_WITHIN_MS = 60_000
+const POLL_MS = 100
+
+/** Resolves when the api is ready. @throws LabError with one clear line; then nothing runs any more. */
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const note = options.note ?? (() => undefined)
+  const folder = await openLabFolder(resolve(options.dir))
+  const datasetRoots = await Promise.all(options.datasetRoots.map(existingFolder))
+  const lock = await lockLab(folder, note)
+  const undo: (() => Promise<void>)[] = [lock.release]
+  const rewind = async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    const port = await usablePort(options.port)
+    const postgres = await startDatabase(folder)
+    undo.push(() => stopDatabase(postgres))
+    await migrate(postgres.url)
+
+    let breakDown: (error: LabError) => void = () => undefined
+    const broken = new Promise<LabError>((resolve) => {
+      breakDown = resolve
+    })
+    const services: ServiceProcess[] = []
+    const environment = serviceEnvironment(options.environment, folder, {
+      databaseUrl: postgres.url,
+      queueUrl: options.queueUrl,
+      port,
+      datasetRoots,
+    })
+    const onStarted = () => {
+      const children = services.flatMap(({ name, entry, pid }) =>
+        pid() === undefined ? [] : [{ name, entry, pid: pid() as number }],
+      )
+      lock.record(children).catch((error: unknown) => note(`cannot write ${folder.state}: ${String(error)}`))
+    }
+    for (const { name, entry, stopWithinMs } of SERVICES) {
+      services.push(
+        createServiceProcess({
+          name,
+          entry: fileURLToPath(new URL(entry, import.meta.url)),
+          environment,
+          logFile: join(folder.logs, `${name}.log`),
+          stopWithinMs,
+          note,
+          ...(options.onLog && { onLine: (line: string) => options.onLog?.(name, line) }),
+          onGiveUp: breakDown,
+          onStarted,
+        }),
+      )
+    }
+    const stopServices = async () => {
+      await Promise.all(services.map((service) => service.stop()))
+    }
+    undo.push(stopServices)
+    for (const service of services) await service.start()
+    const apiUrl = `http://127.0.0.1:${port}`
+    await untilReady(apiUrl, folder, broken)
+    let stopped: Promise<void> | undefined
+    return {
+      apiUrl,
+      dir: folder.dir,
+      logs: folder.logs,
+      processes: () => Object.fromEntries(services.map((service) => [service.name, service.pid()])),
+      broken,
+      async stop() {
+        if (stopped !== undefined) await stopServices()
+        stopped ??= rewind()
+        await stopped
+      },
+    }
+  } catch (error) {
+    await rewind()
+    throw error instanceof LabError ? error : new LabError('lab-start', messageOf(error), { cause: error })
+  }
+}
+
+async function existingFolder(root: string): Promise<string> {
+  const path = resolve(root)
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  if (!isFolder) throw new LabError('dataset-root-missing', `--dataset-root ${root} is not a folder`)
+  return await realpath(path)
+}
+
+async function startDatabase(folder: LabFolder): Promise<EmbeddedPostgres> {
+  return await startEmbeddedPostgres(folder.postgres, { log: join(folder.logs, 'postgres.log') })
+}
+
+/** A server that an earlier lab left running is ours too: the lock says that nobody else uses it. */
+async function stopDatabase(postgres: EmbeddedPostgres): Promise<void> {
+  if (!postgres.shared) return await postgres.stop()
+  try {
+    process.kill(postgres.pid, 'SIGINT')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+async function untilReady(apiUrl: string, folder: LabFolder, broken: Promise<LabError>): Promise<void> {
+  let failure: LabError | undefined
+  broken.then((error) => {
+    failure = error
+  })
+  const deadline = performance.now() + READY_WITHIN_MS
+  while (performance.now() < deadline) {
+    if (failure !== undefined) throw failure
+    const ready = await fetch(`${apiUrl}/readyz`, { signal: AbortSignal.timeout(5000) }).then(
+      (response) => response.ok,
+      () => false,
+    )
+    if (ready) return
+    await delay(POLL_MS)
+  }
+  const last = await logTail(join(folder.logs, 'api.log'), 1)
+  throw new LabError('not-ready', `the api did not get ready within ${READY_WITHIN_MS / 1000} s: ${last} (logs: ${folder.logs})`)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
