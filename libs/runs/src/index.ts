@@ -1,2 +1,6 @@
+export * from './errors.ts'
 export * from './ports.ts'
+export * from './retry-policy.ts'
 export * from './states.ts'
+export * from './transitions.ts'
+export * from './why.ts'

@@ -3,7 +3,16 @@
  * Every change of state behind them is one compare-and-set in one transaction with its event and, where work becomes
  * runnable, its outbox row (design section 3). Times are the database's, never a caller's.
  */
-import type { DatasetFacts, DatasetKind, ExperimentPoint, GridPlan, GridRequest, RunId, RunKind, RunSpec } from '#libs/experiments'
+import type {
+  DatasetFacts,
+  DatasetKind,
+  ExperimentPoint,
+  GridPlan,
+  GridRequest,
+  RunId,
+  RunKind,
+  RunSpec,
+} from '#libs/experiments'
 import type { AttemptEnding, AttemptState, RunState } from './states.ts'
 
 // ---------------------------------------------------------------- grids
@@ -113,11 +122,20 @@ export interface AttemptStore {
   /** Extends the lease. `held` false: somebody else owns the run now, kill the child. */
   heartbeat(ref: AttemptRef, leaseMs: number): Promise<{ readonly held: boolean; readonly desired: Desired }>
   /** Idempotent by (run, attempt, step, name). False: refused, the lease was lost. */
-  recordMetrics(ref: AttemptRef, points: readonly { readonly step: number; readonly name: string; readonly value: number }[]): Promise<boolean>
+  recordMetrics(
+    ref: AttemptRef,
+    points: readonly { readonly step: number; readonly name: string; readonly value: number }[],
+  ): Promise<boolean>
   recordProgress(ref: AttemptRef, done: number, total: number, unit: string): Promise<boolean>
   recordCheckpoint(
     ref: AttemptRef,
-    checkpoint: { readonly step: number; readonly role: string; readonly name: string; readonly sha256: string; readonly sizeBytes: number },
+    checkpoint: {
+      readonly step: number
+      readonly role: string
+      readonly name: string
+      readonly sha256: string
+      readonly sizeBytes: number
+    },
   ): Promise<boolean>
   /**
    * Ends the attempt and moves the run on: succeeded (unblocks dependents), failed (dependents become upstream-failed, with the
@@ -251,7 +269,12 @@ export interface Why {
   readonly state: RunState
   /** One sentence: what the run waits for, or how it ended. */
   readonly sentence: string
-  readonly waitsFor: readonly { readonly id: RunId; readonly kind: RunKind; readonly state: RunState; readonly progress: number | null }[]
+  readonly waitsFor: readonly {
+    readonly id: RunId
+    readonly kind: RunKind
+    readonly state: RunState
+    readonly progress: number | null
+  }[]
   readonly runsAhead: number | null
   readonly workersOfClass: number | null
   /** The upstream run that failed first, where the state is upstream-failed. */
@@ -264,13 +287,24 @@ export interface LabReader {
   ledger(gridId: string, page: Page): Promise<Paged<LedgerRow>>
   /** All points of a grid with their results; points without a result are left out. */
   results(gridId: string): Promise<readonly GridResultRow[]>
-  runs(filter: { readonly gridId?: string; readonly kind?: RunKind; readonly state?: RunState }, page: Page): Promise<Paged<RunSummary>>
+  runs(
+    filter: { readonly gridId?: string; readonly kind?: RunKind; readonly state?: RunState },
+    page: Page,
+  ): Promise<Paged<RunSummary>>
   /** A full id or a unique prefix of at least 6 hex digits; throws AmbiguousIdError. */
   run(idOrPrefix: string): Promise<RunDetail | undefined>
   /** All ids of the grid whose id or prefix this is, or the newest grid of that name. */
   resolveGrid(idPrefixOrName: string): Promise<string | undefined>
-  metrics(runId: RunId, filter: { readonly name?: string; readonly afterStep?: number; readonly limit: number }): Promise<readonly StoredMetric[]>
-  events(filter: { readonly after: bigint; readonly runId?: RunId; readonly gridId?: string; readonly limit: number }): Promise<readonly LabEvent[]>
+  metrics(
+    runId: RunId,
+    filter: { readonly name?: string; readonly afterStep?: number; readonly limit: number },
+  ): Promise<readonly StoredMetric[]>
+  events(filter: {
+    readonly after: bigint
+    readonly runId?: RunId
+    readonly gridId?: string
+    readonly limit: number
+  }): Promise<readonly LabEvent[]>
   why(runId: RunId): Promise<Why | undefined>
   /** For /metrics. */
   gauges(): Promise<LabGauges>

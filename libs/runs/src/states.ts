@@ -1,6 +1,15 @@
 /** States of runs and attempts, and how attempts end. Transitions: transitions.ts. */
 
-export const RUN_STATES = ['blocked', 'queued', 'running', 'succeeded', 'failed', 'paused', 'cancelled', 'upstream-failed'] as const
+export const RUN_STATES = [
+  'blocked',
+  'queued',
+  'running',
+  'succeeded',
+  'failed',
+  'paused',
+  'cancelled',
+  'upstream-failed',
+] as const
 export type RunState = (typeof RUN_STATES)[number]
 
 /** `waiting`: made with the run's move to queued, so that the queue can carry its id; it has no worker yet. */
