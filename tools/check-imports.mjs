@@ -17,7 +17,7 @@ export const DIRECTIONS = {
   telemetry: [],
   engine: ['msn'],
   training: ['experiments', 'msn', 'engine', 'evaluation', 'telemetry'],
-  datasets: ['training', 'experiments', 'telemetry'],
+  datasets: ['artifacts', 'training', 'experiments', 'telemetry'],
   artifacts: ['training', 'experiments', 'telemetry'],
   runs: ['experiments', 'scheduling', 'telemetry'],
   'run-store': ['runs', 'experiments', 'training', 'telemetry'],

@@ -1,0 +1,55 @@
+/** Reader of NIH ChestX-ray14 (Wang et al. 2017). */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SpecError } from '#libs/training'
+import type { DatasetReader, DatasetTable, ImageRecord, ReadOptions } from '../record.ts'
+import { nih14Layout, TEST_LIST, TRAIN_VALIDATION_LIST } from './files.ts'
+import { NIH14_LABELS } from './labels.ts'
+import { checkLists, type ImageList, parseImageList, splitPatients } from './splits.ts'
+import { NIH14_UNKNOWN, type Nih14Row, parseNih14Table } from './table.ts'
+
+/** Rows that stand in no list are left out: an official part of the data set, as a copy may hold, is valid. */
+export const nih14Reader: DatasetReader = { files: nih14Layout, read: readNih14 }
+
+async function readNih14(root: string, options: ReadOptions): Promise<DatasetTable> {
+  const { table, images } = await nih14Layout(root)
+  const text = (file: string) => readFile(join(root, file), 'utf8')
+  const rows = parseNih14Table(await text(table), table)
+  const trainValidation = parseImageList(await text(TRAIN_VALIDATION_LIST), TRAIN_VALIDATION_LIST)
+  const test = parseImageList(await text(TEST_LIST), TEST_LIST)
+  checkLists(trainValidation, test, rows)
+  const listed = [...trainValidation.keys(), ...test.keys()].map((id) => rows.get(id)!).sort((a, b) => (a.id < b.id ? -1 : 1))
+  const kept = listed.filter((row) => options.includeNoFinding || !row.noFinding)
+  const files = filesByName(images, listed, table)
+  const patients = (list: ImageList) => new Set([...list.keys()].map((id) => rows.get(id)!.patient))
+  const splits = splitPatients(patients(trainValidation), patients(test), options)
+  const records = kept.map((row): ImageRecord => {
+    const { id, patient, sex, age, view, labels } = row
+    return { id, patient, sex, age, view, labels, ...NIH14_UNKNOWN, file: files.get(id)!, split: splits.get(patient)! }
+  })
+  if (records.length === 0) throw new SpecError('no image is left to prepare', { field: 'includeNoFinding' })
+  return { labelNames: NIH14_LABELS, records, notes: notesOf(rows, listed, kept) }
+}
+
+function filesByName(images: readonly { file: string }[], rows: readonly Nih14Row[], table: string): Map<string, string> {
+  const files = new Map<string, string>()
+  for (const { file } of images) {
+    const name = file.slice(file.lastIndexOf('/') + 1)
+    const other = files.get(name)
+    if (other) throw new SpecError(`the image lies twice, also at ${other}`, { file })
+    files.set(name, file)
+  }
+  const missing = rows.filter((row) => !files.has(row.id))
+  const [first] = missing
+  if (first)
+    throw new SpecError(`${missing.length} listed images have no file, the first on this line`, { file: table, line: first.line })
+  return files
+}
+
+function notesOf(rows: ReadonlyMap<string, Nih14Row>, listed: readonly Nih14Row[], kept: readonly Nih14Row[]) {
+  return {
+    'rows in no list': rows.size - listed.length,
+    'rows without finding left out': listed.length - kept.length,
+    'impossible ages': kept.filter((row) => Number.isNaN(row.age)).length,
+  }
+}
