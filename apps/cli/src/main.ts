@@ -10,7 +10,7 @@ import { addSubmit } from './commands/submit.ts'
 import { addUp } from './commands/up.ts'
 import { addWatch } from './commands/watch.ts'
 import { readConfig } from './config.ts'
-import { CliError } from './errors.ts'
+import { CliError, GridFileError } from './errors.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 
 const realTerminal: Terminal = {
@@ -66,7 +66,8 @@ function inheritSettings(program: Command): void {
 function report(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
   if (error instanceof CliError) {
-    terminal.note(`cxrlab: ${error.message}`)
+    // Lines that name a file stand as they are, so that editors can follow them.
+    terminal.note(error instanceof GridFileError ? error.message : `cxrlab: ${error.message}`)
     return error.exitCode
   }
   terminal.note(`cxrlab: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { shortLogLine } from '../lab/log-line.ts'
-import { type Lab, startLab } from '../lab/start-lab.ts'
+import type { Lab } from '../lab/start-lab.ts'
 import type { Context, Terminal } from './context.ts'
 
 interface UpOptions {
@@ -24,6 +24,8 @@ export function addUp(program: Command, context: Context): void {
 async function up(context: Context, options: UpOptions): Promise<void> {
   const { terminal, config } = context
   terminal.note('starting a lab; the first time its database is made, which takes a few seconds')
+  // Loaded here alone: the database's client would double the start of every other command.
+  const { startLab } = await import('../lab/start-lab.ts')
   const lab = await startLab({
     dir: options.dir,
     port: options.port,

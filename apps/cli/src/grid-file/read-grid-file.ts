@@ -1,6 +1,6 @@
 /** A grid request as a user writes it, YAML or JSON, with the place of every field, so that a problem can name its line. */
 import { readFile } from 'node:fs/promises'
-import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml'
+import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, visit } from 'yaml'
 import { GridFileError } from '../errors.ts'
 
 export interface Place {
@@ -42,6 +42,12 @@ export function parseGridFile(path: string, text: string): GridFile {
   const root = document.contents
   if (!isMap(root))
     throw new GridFileError(`${path}:1:1: a grid request is a mapping of fields (name, dataset, evaluations, ...)`)
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) !== undefined) return
+      throw new GridFileError(`${path}:${at(lines, alias.range?.[0] ?? 0)}: there is no anchor "${alias.source}" before this`)
+    },
+  })
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: 100 })

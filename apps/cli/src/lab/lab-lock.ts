@@ -12,6 +12,8 @@ import type { LabFolder } from './lab-folder.ts'
 
 const stateSchema = z.object({
   pid: z.int(),
+  /** Command line of that process, which tells it from another program that got its id later. */
+  command: z.string(),
   /** Entry file of each child beside its process id: a reused id belongs to another program. */
   children: z.array(z.object({ name: z.string(), pid: z.int(), entry: z.string() })),
 })
@@ -28,17 +30,17 @@ export interface LabLock {
 
 /** @throws LabError where another lab runs on this folder. */
 export async function lockLab(folder: LabFolder, note: (line: string) => void): Promise<LabLock> {
-  const record = async (children: LabState['children']) => {
-    await writeFile(folder.state, JSON.stringify({ pid: process.pid, children } satisfies LabState))
-  }
+  const command = await commandOf(process.pid)
+  const stateOf = (children: LabState['children']) => JSON.stringify({ pid: process.pid, command, children } satisfies LabState)
   const before = await readState(folder.state)
   if (before !== undefined) await takeOver(before, folder, note)
   await rm(folder.state, { force: true })
   try {
-    await writeFile(folder.state, JSON.stringify({ pid: process.pid, children: [] } satisfies LabState), { flag: 'wx' })
+    await writeFile(folder.state, stateOf([]), { flag: 'wx' })
   } catch (error) {
     throw new LabError('lab-running', `another lab is just starting on ${folder.dir}`, { cause: error })
   }
+  const record = async (children: LabState['children']) => await writeFile(folder.state, stateOf(children))
   return { record, release: async () => await rm(folder.state, { force: true }) }
 }
 
@@ -54,7 +56,7 @@ async function readState(path: string): Promise<LabState | undefined> {
 }
 
 async function takeOver(before: LabState, folder: LabFolder, note: (line: string) => void): Promise<void> {
-  if (before.pid !== process.pid && (await commandOf(before.pid)).includes('cxrlab')) {
+  if (isAlive(before.pid) && (await commandOf(before.pid)) === before.command) {
     throw new LabError('lab-running', `a lab already runs on ${folder.dir} (process ${before.pid})`)
   }
   const orphans: number[] = []
@@ -67,11 +69,15 @@ async function takeOver(before: LabState, folder: LabFolder, note: (line: string
   for (const pid of orphans.filter(isAlive)) signal(pid, 'SIGKILL')
 }
 
-/** Command line of a process; empty where it is gone. */
-async function commandOf(pid: number): Promise<string> {
+/** Command line of a process; empty where it is gone. From /proc where there is one: small images have no `ps`. */
+export async function commandOf(pid: number): Promise<string> {
   if (!isAlive(pid)) return ''
-  const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
-  return stdout
+  try {
+    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').join(' ').trim()
+  } catch {
+    const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
+    return stdout.trim()
+  }
 }
 
 function isAlive(pid: number): boolean {
