@@ -41,6 +41,8 @@ const IMPURE = [
 ]
 
 const SKIPPED_FOLDERS = new Set(['node_modules', 'generated', 'coverage', '.git', '.cxrlab'])
+/** Tests, the conformance suites of ports, and helpers of one unit's tests. */
+const TEST_CODE = /\.test\.ts$|\/conformance\/|\/testing(\.ts$|\/)/
 const SOURCE = /\.(ts|mts|mjs|js)$/
 const STATIC_IMPORT = /^[ \t]*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"\n]+)['"]|^[ \t]*import\s*['"]([^'"\n]+)['"]/gm
 const CALLED_IMPORT = /\b(?:import|require)\(\s*['"]([^'"\n]+)['"]/g
@@ -87,7 +89,7 @@ function checkFile(root, file) {
 /** @returns {{ kind: 'libs' | 'apps' | 'test', unit: string, test: boolean }} `unit` is `libs/runs`, `apps/api` or `test` */
 function placeOf(file) {
   const [kind, name] = file.split('/')
-  const test = kind === 'test' || /\.test\.ts$/.test(file) || file.includes('/conformance/') || name === 'testkit'
+  const test = kind === 'test' || TEST_CODE.test(file) || name === 'testkit'
   return { kind, unit: kind === 'test' ? 'test' : `${kind}/${name}`, test }
 }
 
@@ -138,7 +140,7 @@ function relativeRule(root, file, place, specifier) {
 function testCodeRule(_root, _file, place, specifier) {
   if (place.test) return
   if (specifier === '#libs/testkit' || /^(vitest|fast-check)(\/|$)/.test(specifier)) return `'${specifier}' is for tests alone`
-  if (specifier.startsWith('.') && /\.test\.ts$|\/conformance\//.test(specifier)) return `'${specifier}' is test code`
+  if (specifier.startsWith('.') && TEST_CODE.test(specifier)) return `'${specifier}' is test code`
 }
 
 function sourceRules(file, place, text) {

@@ -71,6 +71,8 @@ describe('relative imports', () => {
 
   it('of product code do not reach test code', () => {
     expect(check('libs/queueing/src/index.ts', `export * from './conformance/run-queue.ts'\n`)).toHaveLength(1)
+    expect(check('apps/api/src/server.ts', `import { app } from './testing/app.ts'\n`)).toHaveLength(1)
+    expect(check('apps/api/src/testing/app.ts', `import { vi } from 'vitest'\n`)).toEqual([])
   })
 })
 
