@@ -1,4 +1,6 @@
 export { fingerprintDataset } from './fingerprint.ts'
 export { NIH14_LABELS } from './nih14/labels.ts'
+export { type OpenPackOptions, openPack } from './pack/open-pack.ts'
+export { type PreparedPack, type PrepareRequest, preparePack } from './pack/prepare-pack.ts'
 export { DATASET_READERS, readerOf } from './readers.ts'
 export * from './record.ts'

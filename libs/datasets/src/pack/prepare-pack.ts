@@ -1,0 +1,80 @@
+/** The work of a prepare run: a registered data set becomes a pack. */
+import { type ArtifactOwner, artifactKey, type ObjectStore, putArtifact, readManifest, writeManifest } from '#libs/artifacts'
+import type { DatasetKind, PrepareSpec } from '#libs/experiments'
+import { type ArtifactRef, SpecError, StoppedError } from '#libs/training'
+import { fingerprintDataset } from '../fingerprint.ts'
+import { readerOf } from '../readers.ts'
+import type { DatasetTable } from '../record.ts'
+import { buildIndex, encodeIndex } from './pack-index.ts'
+import { packSummary } from './pack-summary.ts'
+import { INDEX_NAME, MANIFEST_NAME, receiptName, SHARD_IMAGES } from './shard-layout.ts'
+import { type WrittenShard, writeShard } from './write-shard.ts'
+
+export interface PrepareRequest extends ArtifactOwner {
+  readonly store: ObjectStore
+  readonly dataset: { readonly name: string; readonly kind: DatasetKind; readonly root: string; readonly fingerprint: string }
+  readonly spec: PrepareSpec
+  /** Images. */
+  onProgress(done: number, total: number): void
+  stopRequested(): boolean
+}
+
+export interface PreparedPack {
+  readonly artifacts: ArtifactRef[]
+  readonly summary: Record<string, number | string>
+}
+
+/**
+ * Decodes a data set into shards, an index and, last, a manifest. Asked again after it was stopped or killed, it keeps the shards
+ * that are whole.
+ * @throws SpecError where the files changed since registration or are wrong; StoppedError between two shards.
+ */
+export async function preparePack(request: PrepareRequest): Promise<PreparedPack> {
+  const { dataset, spec } = request
+  if ((await fingerprintDataset(dataset.kind, dataset.root)) !== dataset.fingerprint) {
+    throw new SpecError(`the files of data set "${dataset.name}" changed since it was registered; register it again`)
+  }
+  const finished = await finishedPack(request)
+  if (finished) return finished
+  const table = await readerOf(dataset.kind).read(dataset.root, spec)
+  const shards = await writeShards(request, table)
+  return commitPack(request, table, shards)
+}
+
+/** The pack of an attempt that ended after its manifest was written. */
+async function finishedPack({ store, runId, semantics }: PrepareRequest): Promise<PreparedPack | undefined> {
+  const manifest = await readManifest(store, MANIFEST_NAME, { runId, semantics })
+  if (!manifest) return undefined
+  const ref = await writeManifest(store, MANIFEST_NAME, manifest)
+  return { artifacts: [...manifest.files, ref], summary: JSON.parse(manifest.meta.summary ?? '{}') }
+}
+
+async function writeShards(request: PrepareRequest, { records }: DatasetTable): Promise<WrittenShard[]> {
+  const { store, runId, dataset, spec } = request
+  const written: WrittenShard[] = []
+  for (let start = 0; start < records.length; start += SHARD_IMAGES) {
+    if (request.stopRequested()) throw new StoppedError(`stopped after ${start} of ${records.length} images`)
+    let done = start
+    const onImage = () => request.onProgress(++done, records.length)
+    const some = records.slice(start, start + SHARD_IMAGES)
+    written.push(await writeShard({ store, runId, root: dataset.root, spec, shard: written.length, records: some, onImage }))
+    request.onProgress(start + some.length, records.length)
+  }
+  return written
+}
+
+async function commitPack(request: PrepareRequest, table: DatasetTable, shards: readonly WrittenShard[]): Promise<PreparedPack> {
+  const { store, runId, semantics, dataset, spec } = request
+  const broken = new Set(shards.flatMap((one, shard) => one.broken.map((place) => shard * SHARD_IMAGES + place)))
+  const slots = Int32Array.from(table.records.keys()).filter((slot) => !broken.has(slot))
+  if (slots.length === 0) throw new SpecError('no image of the data set can be decoded')
+  const kept = [...slots].map((slot) => table.records[slot]!)
+  const identity = { dataset: dataset.name, fingerprint: dataset.fingerprint }
+  const index = buildIndex(kept, slots, { sidePx: spec.sidePx, labelNames: table.labelNames }, identity)
+  const summary = packSummary(index, table.notes, broken.size)
+  const files = [...shards.map((one) => one.artifact), await putArtifact(store, runId, INDEX_NAME, encodeIndex(index))]
+  const meta = { dataset: dataset.name, kind: dataset.kind, fingerprint: dataset.fingerprint, summary: JSON.stringify(summary) }
+  const manifest = await writeManifest(store, MANIFEST_NAME, { runId, semantics, files, meta })
+  for (const shard of shards.keys()) await store.delete(artifactKey(runId, receiptName(shard)))
+  return { artifacts: [...files, manifest], summary }
+}
