@@ -1,0 +1,315 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type DatasetFacts, expandGrid, type GridRequestInput, parseGridRequest, type RunKind } from '#libs/experiments'
+import { openRunStore, type RunStore } from '#libs/run-store'
+import type { AttemptEnding, AttemptResult, SubmitGrid, WorkerIdentity } from '#libs/runs'
+import { createTestDatabase, type TestDatabase } from '#libs/testkit'
+
+const FINGERPRINT = 'a'.repeat(64)
+const WORKER: WorkerIdentity = { id: 'w1', hostname: 'h1', resourceClass: 'cpu', engine: 'onnx', version: '1' }
+const START = { cursor: null, limit: 50 }
+
+let database: TestDatabase
+let store: RunStore
+let datasetNumber = 0
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  store = await openRunStore({ databaseUrl: database.url, poolSize: 5 })
+})
+afterAll(async () => {
+  await store?.close()
+  await database?.drop()
+})
+
+/** A data set of its own a test: its runs are nobody else's. */
+async function freshDataset(): Promise<DatasetFacts> {
+  const facts = { name: `mimic-${++datasetNumber}`, kind: 'mimic-cxr', fingerprint: FINGERPRINT } as const
+  await store.datasets.register({ ...facts, root: '/data/mimic' })
+  return facts
+}
+
+type Options = Partial<Pick<SubmitGrid, 'idempotencyKey' | 'dryRun' | 'owner'>>
+
+function submission(dataset: DatasetFacts, input: Partial<GridRequestInput> = {}, options: Options = {}): SubmitGrid {
+  const request = parseGridRequest({ name: `grid of ${dataset.name}`, dataset: dataset.name, evaluations: [{}], ...input })
+  const plan = expandGrid(request, new Map([[dataset.name, dataset]]))
+  return { request, plan, owner: 'ada', idempotencyKey: null, dryRun: false, ...options }
+}
+
+const idOf = (grid: SubmitGrid, kind: RunKind) => grid.plan.runs.find((run) => run.kind === kind)!.id
+
+/** Leases the run's waiting attempt and ends it. */
+async function finish(runId: string, ending: AttemptEnding, over: Partial<AttemptResult> = {}) {
+  const detail = await store.reader.run(runId)
+  const attempt = detail!.attemptList.find(({ state }) => state === 'waiting')
+  const assignment = await store.attempts.lease(attempt!.id, WORKER, 60_000)
+  const end = await store.attempts.end(assignment!, { ending, message: null, artifacts: [], results: [], summary: {}, ...over })
+  expect(end.accepted).toBe(true)
+  return end.runState
+}
+
+const states = async (grid: SubmitGrid) => {
+  const kinds = ['prepare', 'pretrain', 'evaluate'] as const
+  return Promise.all(kinds.map(async (kind) => (await store.reader.run(idOf(grid, kind)))?.state))
+}
+
+describe('submitting a grid', () => {
+  it('makes its runs once, queues what waits for nothing and blocks the rest', async () => {
+    const grid = submission(await freshDataset())
+    const made = await store.grids.submit(grid)
+    expect(made).toMatchObject({ created: true, points: 1, runs: { new: 3, reused: 0, joined: 0, retried: 0 } })
+    expect(made.byKind.pretrain).toEqual({ new: 1, reused: 0, joined: 0, retried: 0 })
+    expect(await states(grid)).toEqual(['queued', 'blocked', 'blocked'])
+    const outbox = await store.scheduler.pendingOutbox(1000)
+    const attempt = (await store.reader.run(idOf(grid, 'prepare')))!.attemptList[0]!
+    expect(outbox.map(({ attemptId }) => attemptId)).toContain(attempt.id)
+  })
+
+  it('gives the same grid for the same request and writes nothing', async () => {
+    const grid = submission(await freshDataset())
+    const first = await store.grids.submit(grid)
+    const before = await store.reader.events({ after: 0n, gridId: first.gridId, limit: 1000 })
+    const again = await store.grids.submit(grid)
+    expect(again).toMatchObject({ gridId: first.gridId, created: false, runs: { new: 0, joined: 3 } })
+    expect(await store.reader.events({ after: 0n, gridId: first.gridId, limit: 1000 })).toEqual(before)
+  })
+
+  it('makes only the new runs of a bigger grid, joining and reusing the others', async () => {
+    const dataset = await freshDataset()
+    const small = submission(dataset)
+    await store.grids.submit(small)
+    await finish(idOf(small, 'prepare'), 'succeeded')
+    const bigger = await store.grids.submit(submission(dataset, { ehr: ['vanilla', 'sex'] }))
+    expect(bigger).toMatchObject({ created: true, points: 2, runs: { new: 2, reused: 1, joined: 2, retried: 0 } })
+    const { items } = await store.reader.runs({ gridId: bigger.gridId, state: 'queued' }, START)
+    expect(items.map(({ kind }) => kind)).toEqual(['pretrain', 'pretrain'])
+  })
+
+  it('computes the same answer in a dry run and writes nothing', async () => {
+    const dataset = await freshDataset()
+    const preview = await store.grids.submit(
+      submission(dataset, { ehr: ['sex', 'age'] }, { dryRun: true, idempotencyKey: 'dry' }),
+    )
+    expect(await store.reader.grid(preview.gridId)).toBeUndefined()
+    expect(await store.grids.submit(submission(dataset, { ehr: ['sex', 'age'] }, { idempotencyKey: 'dry' }))).toEqual(preview)
+  })
+
+  it('never makes a run twice where overlapping grids arrive at once', async () => {
+    const dataset = await freshDataset()
+    const sets = ['vanilla', 'sex', 'age', 'view', 'icu', 'stay']
+    const answers = await Promise.all(
+      sets.map((_, i) =>
+        store.grids.submit(submission(dataset, { name: `overlap ${i}`, ehr: sets.slice(i).concat(sets.slice(0, i)) })),
+      ),
+    )
+    expect(answers.reduce((sum, { runs }) => sum + runs.new, 0)).toBe(1 + 2 * sets.length)
+    for (const { runs } of answers) expect(runs.new + runs.joined).toBe(1 + 2 * sets.length)
+  })
+
+  it('refuses a key that was used with another request, and takes it again with the same', async () => {
+    const dataset = await freshDataset()
+    const first = await store.grids.submit(submission(dataset, {}, { idempotencyKey: 'k1' }))
+    const again = await store.grids.submit(submission(dataset, {}, { idempotencyKey: 'k1' }))
+    expect(again).toMatchObject({ gridId: first.gridId, created: false })
+    const other = submission(dataset, { ehr: ['icu'] }, { idempotencyKey: 'k1' })
+    await expect(store.grids.submit(other)).rejects.toMatchObject({ code: 'idempotency-conflict' })
+    await expect(store.grids.submit({ ...other, owner: 'bob' })).resolves.toMatchObject({ created: true })
+  })
+
+  it('refuses a plan of a data set that is not registered, and writes nothing', async () => {
+    const grid = submission({ name: 'nowhere', kind: 'mimic-cxr', fingerprint: FINGERPRINT })
+    await expect(store.grids.submit(grid)).rejects.toMatchObject({ code: 'unknown-dataset', dataset: 'nowhere' })
+    expect(await store.reader.run(idOf(grid, 'prepare'))).toBeUndefined()
+  })
+
+  it('queues a joined run earlier where the second grid is more urgent', async () => {
+    const dataset = await freshDataset()
+    const grid = submission(dataset)
+    await store.grids.submit(grid)
+    await store.grids.submit(submission(dataset, { name: 'urgent', priority: 100 }))
+    await finish(idOf(grid, 'prepare'), 'succeeded')
+    const attempt = (await store.reader.run(idOf(grid, 'pretrain')))!.attemptList[0]!
+    const message = (await store.scheduler.pendingOutbox(10_000)).find(({ attemptId }) => attemptId === attempt.id)
+    expect(message!.queuePriority).toBeLessThanOrEqual(5)
+  })
+})
+
+describe('failed runs', () => {
+  it('end what is new below them as upstream-failed, naming them, unless the grid retries', async () => {
+    const dataset = await freshDataset()
+    const grid = submission(dataset)
+    await store.grids.submit(grid)
+    await finish(idOf(grid, 'prepare'), 'spec-error', { message: 'no images' })
+    expect(await states(grid)).toEqual(['failed', 'upstream-failed', 'upstream-failed'])
+    const other = submission(dataset, { name: 'other', ehr: ['sex'] })
+    const made = await store.grids.submit(other)
+    expect(made.runs).toEqual({ new: 2, reused: 0, joined: 1, retried: 0 })
+    expect(made.warnings.join()).toContain('failed-before')
+    const why = await store.reader.why(idOf(other, 'evaluate'))
+    expect(why).toMatchObject({ state: 'upstream-failed', rootCause: { id: idOf(grid, 'prepare'), message: 'no images' } })
+    const retried = await store.grids.submit(submission(dataset, { name: 'other', ehr: ['sex'], retryFailed: true }))
+    expect(retried).toMatchObject({ created: false, gridId: made.gridId, runs: { new: 0, retried: 3 } })
+    expect(await states(other)).toEqual(['queued', 'blocked', 'blocked'])
+  })
+
+  it('are tried again on request, with what waited below them', async () => {
+    const grid = submission(await freshDataset())
+    await store.grids.submit(grid)
+    await finish(idOf(grid, 'prepare'), 'succeeded')
+    await finish(idOf(grid, 'pretrain'), 'non-finite', { message: 'the loss is not finite at step 3' })
+    expect((await store.reader.why(idOf(grid, 'pretrain')))!.sentence).toBe('Failed: the loss is not finite at step 3.')
+    expect(await store.control.retryRun(idOf(grid, 'evaluate'))).toBe('blocked')
+    expect(await states(grid)).toEqual(['succeeded', 'queued', 'blocked'])
+    expect(await store.control.retryRun(idOf(grid, 'prepare'))).toBe('succeeded')
+    expect(await store.control.retryRun('0'.repeat(64))).toBeUndefined()
+  })
+})
+
+describe('cancelling', () => {
+  it('leaves runs alone that another live grid wants', async () => {
+    const dataset = await freshDataset()
+    const one = submission(dataset)
+    const two = submission(dataset, { name: 'two', ehr: ['sex'] })
+    const { gridId } = await store.grids.submit(one)
+    const second = await store.grids.submit(two)
+    expect(await store.control.cancelRun(idOf(one, 'prepare'))).toBe('queued')
+    expect(await store.control.cancelGrid(gridId)).toBe(2)
+    expect(await states(one)).toEqual(['queued', 'cancelled', 'cancelled'])
+    expect(await states(two)).toEqual(['queued', 'blocked', 'blocked'])
+    expect(await store.control.cancelGrid(gridId)).toBe(0)
+    expect(await store.control.cancelGrid(second.gridId)).toBe(3)
+    expect((await store.reader.grid(second.gridId))!.ended).toBe(true)
+    const attempt = (await store.reader.run(idOf(one, 'prepare')))!.attemptList[0]!
+    expect(attempt).toMatchObject({ state: 'ended', ending: 'cancelled' })
+    expect(await store.attempts.lease(attempt.id, WORKER, 1000)).toBeUndefined()
+  })
+
+  it('asks the worker of a running run, and ends what waits below it', async () => {
+    const grid = submission(await freshDataset())
+    await store.grids.submit(grid)
+    const attempt = (await store.reader.run(idOf(grid, 'prepare')))!.attemptList[0]!
+    const ref = await store.attempts.lease(attempt.id, WORKER, 60_000)
+    expect(await store.control.cancelRun(idOf(grid, 'prepare'))).toBe('running')
+    expect(await store.attempts.heartbeat(ref!, 60_000)).toEqual({ held: true, desired: 'cancel' })
+    await store.attempts.end(ref!, { ending: 'cancelled', message: null, artifacts: [], results: [], summary: {} })
+    expect(await states(grid)).toEqual(['cancelled', 'upstream-failed', 'upstream-failed'])
+  })
+})
+
+describe('reading', () => {
+  it('says what a run waits for, how many are ahead of it and who could take it', async () => {
+    const grid = submission(await freshDataset())
+    await store.grids.submit(grid)
+    await store.attempts.registerWorker({ ...WORKER, id: 'w2' })
+    const queued = await store.reader.why(idOf(grid, 'prepare'))
+    expect(queued).toMatchObject({ state: 'queued', waitsFor: [], runsAhead: expect.any(Number) })
+    expect(queued!.workersOfClass).toBeGreaterThanOrEqual(1)
+    const blocked = await store.reader.why(idOf(grid, 'pretrain'))
+    expect(blocked!.waitsFor).toEqual([{ id: idOf(grid, 'prepare'), kind: 'prepare', state: 'queued', progress: null }])
+    expect(blocked!.sentence).toBe(`Waits for prepare ${idOf(grid, 'prepare').slice(0, 12)} (queued).`)
+    expect(await store.reader.why('0'.repeat(64))).toBeUndefined()
+  })
+
+  it('gives every point, run and grid once, page by page', async () => {
+    const made = await store.grids.submit(submission(await freshDataset(), { ehr: ['all-combinations'], seed: [1, 2] }))
+    const pages = async <T>(read: (cursor: string | null) => Promise<{ items: readonly T[]; nextCursor: string | null }>) => {
+      const items: T[] = []
+      for (let cursor: string | null = null, more = true; more; ) {
+        const page = await read(cursor)
+        items.push(...page.items)
+        cursor = page.nextCursor
+        more = cursor !== null
+      }
+      return items
+    }
+    const points = await pages((cursor) => store.reader.ledger(made.gridId, { cursor, limit: 7 }))
+    expect(points.map(({ point }) => point.index)).toEqual(Array.from({ length: made.points }, (_, i) => i))
+    const runs = await pages((cursor) => store.reader.runs({ gridId: made.gridId }, { cursor, limit: 10 }))
+    expect(new Set(runs.map(({ id }) => id)).size).toBe(made.runs.new)
+    expect(runs).toHaveLength(made.runs.new)
+    const grids = await pages((cursor) => store.reader.grids({ cursor, limit: 2 }))
+    expect(grids[0]!.id).toBe(made.gridId)
+    expect(new Set(grids.map(({ id }) => id)).size).toBe(grids.length)
+    await expect(store.reader.grids({ cursor: 'x', limit: 2 })).rejects.toMatchObject({ code: 'cursor-invalid' })
+  })
+
+  it('joins results, artifacts, metrics and progress to the points and runs that they belong to', async () => {
+    const grid = submission(await freshDataset())
+    const { gridId } = await store.grids.submit(grid)
+    await finish(idOf(grid, 'prepare'), 'succeeded', { artifacts: [{ name: 'pack', sha256: 'c'.repeat(64), sizeBytes: 12 }] })
+    await finish(idOf(grid, 'pretrain'), 'succeeded', { summary: { loss: 0.5 } })
+    expect(await store.reader.results(gridId)).toEqual([])
+    const attempt = (await store.reader.run(idOf(grid, 'evaluate')))!.attemptList[0]!
+    const ref = (await store.attempts.lease(attempt.id, WORKER, 60_000))!
+    await store.attempts.recordProgress(ref, 1, 4, 'epochs')
+    await store.attempts.recordMetrics(ref, [
+      { step: 1, name: 'auroc', value: 0.5 },
+      { step: 1, name: 'loss', value: 2 },
+      { step: 2, name: 'loss', value: 1 },
+    ])
+    expect((await store.reader.why(idOf(grid, 'evaluate')))!.sentence).toBe('Running, 25 % done.')
+    const row = { label: 'macro', metric: 'auroc', value: 0.75, low: 0.7, high: null }
+    await store.attempts.end(ref, { ending: 'succeeded', message: null, artifacts: [], results: [row], summary: {} })
+    expect(await store.reader.results(gridId)).toEqual([{ ...row, state: 'succeeded', point: grid.plan.points[0] }])
+    const metrics = await store.reader.metrics(idOf(grid, 'evaluate'), { limit: 1 })
+    expect(metrics.map(({ step, name, value }) => [step, name, value])).toEqual([
+      [1, 'auroc', 0.5],
+      [1, 'loss', 2],
+    ])
+    const later = await store.reader.metrics(idOf(grid, 'evaluate'), { name: 'loss', afterStep: 1, limit: 10 })
+    expect(later.map(({ step }) => step)).toEqual([2])
+    const prepare = await store.reader.run(idOf(grid, 'prepare').slice(0, 12))
+    expect(prepare).toMatchObject({ downstream: 2, artifacts: [{ name: 'pack', sizeBytes: 12 }], grids: [{ id: gridId }] })
+    expect(prepare!.spec).toEqual(grid.plan.runs[0]!.spec)
+  })
+
+  it('finds a grid by id, prefix and name, the newest of that name', async () => {
+    const dataset = await freshDataset()
+    const first = await store.grids.submit(submission(dataset, { name: 'twice' }))
+    const second = await store.grids.submit(submission(dataset, { name: 'twice', ehr: ['sex'] }))
+    expect(await store.reader.resolveGrid(first.gridId)).toBe(first.gridId)
+    expect(await store.reader.resolveGrid(first.gridId.slice(0, 12))).toBe(first.gridId)
+    expect(await store.reader.resolveGrid('twice')).toBe(second.gridId)
+    expect(await store.reader.resolveGrid('thrice')).toBeUndefined()
+  })
+
+  it('counts runs, waiting work and live workers for the gauges', async () => {
+    const before = await store.reader.gauges()
+    await store.grids.submit(submission(await freshDataset()))
+    const after = await store.reader.gauges()
+    expect(after.runs.prepare.queued).toBe(before.runs.prepare.queued + 1)
+    expect(after.runs.evaluate.blocked).toBe(before.runs.evaluate.blocked + 1)
+    expect(after.outboxRows).toBe(before.outboxRows + 1)
+    expect(after.workersAlive.cpu).toBeGreaterThanOrEqual(1)
+    expect(after.queueAgeSeconds).toBeGreaterThan(0)
+  })
+})
+
+describe('data sets', () => {
+  it('keep their contents once runs refer to them, and may move', async () => {
+    const dataset = await freshDataset()
+    const other = { ...dataset, fingerprint: 'b'.repeat(64), root: '/data/mimic' }
+    expect(await store.datasets.register(other)).toMatchObject(other)
+    await store.grids.submit(submission(other))
+    await expect(store.datasets.register({ ...dataset, root: '/data/mimic' })).rejects.toMatchObject({ code: 'dataset-conflict' })
+    expect(await store.datasets.register({ ...other, root: '/moved' })).toMatchObject({ root: '/moved' })
+    expect(await store.datasets.dataset(other.name)).toMatchObject({ root: '/moved', fingerprint: other.fingerprint })
+  })
+})
+
+describe('a grid of 10,000 points', () => {
+  it('is planned once, and found again', async () => {
+    const seeds = Array.from({ length: 715 }, (_, i) => i)
+    const grid = submission(await freshDataset(), { ehr: ['all-combinations'], seed: seeds })
+    const times: string[] = []
+    const timed = async () => {
+      const start = performance.now()
+      const made = await store.grids.submit(grid)
+      times.push(`${Math.round(performance.now() - start)} ms`)
+      return made
+    }
+    expect(await timed()).toMatchObject({ created: true, points: 10_010, runs: { new: 20_021 } })
+    expect(await timed()).toMatchObject({ created: false, runs: { new: 0, joined: 20_021 } })
+    console.info(`10,010 points: first ${times[0]}, again ${times[1]}`)
+  })
+})
