@@ -1,3 +1,4 @@
+import { type AddressInfo, connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { appOnFakes } from './testing/app.ts'
 
@@ -115,5 +116,35 @@ describe('the api as a whole', () => {
     const answer = await app.inject({ method: 'POST', url: '/v1/grids/demo/cancel', headers: { 'sec-fetch-site': 'cross-site' } })
     expect(answer.statusCode).toBe(403)
     expect(lab.cancelled).toEqual([])
+  })
+
+  it('closes at once where a client has a connection open and asks nothing', async () => {
+    const { app } = await appOnFakes()
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const silent = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+    await new Promise((resolve) => silent.once('connect', resolve))
+    const cut = new Promise((resolve) => silent.once('close', resolve))
+    // Without the cut this waits for the client, which never leaves by itself.
+    await app.close()
+    await cut
+  })
+
+  it('answers a request in flight before it closes', async () => {
+    const { app, lab } = await appOnFakes()
+    const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+    let answer: (events: []) => void = () => undefined
+    const asked = new Promise<void>((resolve) => {
+      lab.deps.reader.events = () =>
+        new Promise((found) => {
+          answer = found
+          resolve()
+        })
+    })
+    const response = fetch(`http://127.0.0.1:${port}/v1/events`)
+    await asked
+    const closed = app.close()
+    answer([])
+    expect(await (await response).json()).toEqual({ items: [], nextAfter: '0' })
+    await closed
   })
 })

@@ -4,6 +4,7 @@ import { serializerCompiler } from 'fastify-type-provider-zod'
 import type { ApiDeps, ApiOptions } from './deps.ts'
 import localClients from './plugins/app/local-clients.ts'
 import problemDocuments from './plugins/app/problem-documents.ts'
+import quickClose from './plugins/app/quick-close.ts'
 import requestMetrics from './plugins/app/request-metrics.ts'
 import helmet from './plugins/external/helmet.ts'
 import rateLimit from './plugins/external/rate-limit.ts'
@@ -29,6 +30,7 @@ export async function buildApp(deps: ApiDeps, options: ApiOptions): Promise<Fast
   app.setSerializerCompiler(serializerCompiler)
 
   await app.register(problemDocuments)
+  await app.register(quickClose)
   await app.register(requestMetrics, { registry: deps.registry })
   await app.register(localClients)
   await app.register(helmet)

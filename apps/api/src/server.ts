@@ -7,7 +7,7 @@ import { createLogger, createRegistry } from '#libs/telemetry'
 import { buildApp } from './build-app.ts'
 import { type ApiConfig, ConfigError, readConfig } from './config.ts'
 
-/** Requests in flight get this long; then connections are cut, also those on which a client never asked anything. */
+/** Requests in flight get this long; then their connections are cut. */
 const DRAIN_MS = 5000
 /** After a signal the process ends within this time, whatever hangs. */
 const STOP_WITHIN_MS = 10_000

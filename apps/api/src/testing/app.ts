@@ -10,10 +10,6 @@ export async function appOnFakes(
 ): Promise<{ readonly app: FastifyInstance; readonly lab: FakeLab }> {
   const lab = fakeLab()
   const app = await buildApp(lab.deps, { ...TEST_OPTIONS, ...options })
-  onTestFinished(async () => {
-    const closed = app.close()
-    app.server.closeAllConnections()
-    await closed
-  })
+  onTestFinished(async () => await app.close())
   return { app, lab }
 }
