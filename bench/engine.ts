@@ -34,11 +34,12 @@ async function load(timed: TimedStep, threads: number): Promise<Contender> {
   return contender
 }
 
+/** Mean milliseconds of `timed.repeats` steps in a row. */
 async function stepMs(contender: Contender): Promise<number> {
   const { timed, session } = contender
   const begin = performance.now()
-  await session.run(timed.batch, timed.scalars(contender.steps++))
-  return performance.now() - begin
+  for (let i = 0; i < timed.repeats; i++) await session.run(timed.batch, timed.scalars(contender.steps++))
+  return (performance.now() - begin) / timed.repeats
 }
 
 function median(samples: readonly number[]): number {

@@ -26,6 +26,8 @@ export interface TimedStep {
   readonly images: number
   /** Floating point operations of the matrix products of one step. */
   readonly flops: number
+  /** Steps a sample: one step that is over in no time says little. */
+  readonly repeats: number
 }
 
 /** A small multiplicative generator: the values do not matter, only that they are the same each time. */
@@ -98,6 +100,7 @@ export function vitTinyStep(images: number): TimedStep {
     scalars: (step) => ({ ...classifierScalars({ lr: 1e-4, weightDecay: 0.05, betas: BETAS, step }), mix: 0.004 }),
     images,
     flops: trainingFlops(VIT_TINY, grid ** 2, images),
+    repeats: 1,
   }
 }
 
@@ -162,6 +165,7 @@ export function tinyMsnStep(images: number): TimedStep {
     scalars: (n) => msnScalars(config, { step: n, epoch: 0, stepsPerEpoch: 1000 }),
     images,
     flops: msnFlops(config, images),
+    repeats: 1,
   }
 }
 
@@ -192,5 +196,6 @@ export function sgemmStep(size: number): TimedStep {
     scalars: () => ({}),
     images: 0,
     flops: 2 * size ** 3,
+    repeats: 20,
   }
 }

@@ -24,7 +24,7 @@ export class ApiProblemError extends CliError {
   readonly status: number
   readonly problems: readonly FieldProblem[]
   constructor(status: number, code: string, detail: string, problems: readonly FieldProblem[]) {
-    super(code, status >= 500 ? EXIT.unreachable : EXIT.refused, [detail, ...problems.map(lineOf)].join('\n'))
+    super(code, status >= 500 ? EXIT.unreachable : EXIT.refused, [headOf(detail, problems), ...problems.map(lineOf)].join('\n'))
     this.status = status
     this.problems = problems
   }
@@ -44,6 +44,12 @@ export class LabError extends CliError {
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(code, EXIT.failed, message, options)
   }
+}
+
+/** The detail where it says more than the lines that follow it. */
+function headOf(detail: string, problems: readonly FieldProblem[]): string {
+  const repeats = problems.length > 0 && problems.every(({ message }) => detail.includes(message))
+  return repeats ? 'the server refused the request' : detail
 }
 
 function lineOf({ path, code, message }: FieldProblem): string {

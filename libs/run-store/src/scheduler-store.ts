@@ -4,7 +4,7 @@ import type { Database, Tx } from './database.ts'
 import { lockRunOf, moveOn } from './end-attempt.ts'
 
 /** Session-level advisory lock of the one scheduler at work. */
-const LEADER_LOCK = 7_270_741
+const LEADER_LOCK = 7_270_740
 
 interface MessageRow {
   readonly id: bigint

@@ -1,3 +1,3 @@
 export { testPostgresUrl } from './postgres.ts'
-export { createEmptyDatabase, createTestDatabase, type TestDatabase } from './template-database.ts'
 export { findRedisServer, startTestRedis, type TestRedis } from './redis.ts'
+export { createEmptyDatabase, createTestDatabase, type TestDatabase } from './template-database.ts'

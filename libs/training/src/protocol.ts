@@ -1,7 +1,7 @@
 /** Messages between the supervisor and the one fresh child process of an attempt (design section 4), over node IPC. */
 
 import { z } from 'zod'
-import { pretrainSpecSchema, runSpecSchema } from '#libs/experiments'
+import { DATASET_KINDS, pretrainSpecSchema, runSpecSchema } from '#libs/experiments'
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -15,7 +15,9 @@ export const assignmentSchema = z.strictObject({
     z.strictObject({ runId: hex, kind: z.enum(['prepare', 'pretrain']), pretrain: pretrainSpecSchema.nullable() }),
   ),
   /** The registered data set; its root is only followed for `prepare`. */
-  dataset: z.strictObject({ name: z.string(), kind: z.string(), root: z.string(), fingerprint: z.string() }).nullable(),
+  dataset: z
+    .strictObject({ name: z.string(), kind: z.enum(DATASET_KINDS), root: z.string(), fingerprint: z.string() })
+    .nullable(),
   checkpointEveryMs: z.int().positive(),
 })
 export type AssignmentMessage = z.infer<typeof assignmentSchema>
