@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import sharp from 'sharp'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { artifactKey, type ObjectStore, openObjectStore } from '#libs/artifacts'
+import { presetBackbone, presetEvaluate, presetPretrain } from '#libs/experiments'
+import { StoppedError } from '#libs/training'
+import { dataSources, fingerprintDataset, makePhantomNih, openPack, preparePack } from '../index.ts'
+
+const SAMPLE = fileURLToPath(new URL('../../../../../shared/data/nih-chestxray14-sample', import.meta.url))
+const hasSample = existsSync(SAMPLE)
+if (!hasSample) console.warn('the real-image test is skipped: no folder shared/data/nih-chestxray14-sample beside the repository')
+const PREPARE = {
+  kind: 'prepare',
+  dataset: 'p',
+  sidePx: 64,
+  fit: 'centre-crop',
+  onBrokenImage: 'fail',
+  includeNoFinding: true,
+  uncertain: 'zeros',
+  validationFraction: 0.1,
+  splitSeed: 1,
+} as const
+const RUN = 'a'.repeat(64)
+let home: string
+let root: string
+let store: ObjectStore
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'pack-'))
+  root = join(home, 'phantom')
+  await makePhantomNih(root, { images: 60, patients: 40, seed: 2 })
+  store = await openObjectStore(`file://${home}/store`, {})
+})
+afterAll(() => rm(home, { recursive: true, force: true }))
+
+async function request(runId: string, over: object = {}, at = root) {
+  const dataset = { name: 'p', kind: 'nih14', root: at, fingerprint: await fingerprintDataset('nih14', at) } as const
+  return { store, runId, semantics: 1, dataset, spec: { ...PREPARE, ...over }, onProgress: () => {}, stopRequested: () => false }
+}
+const open = (runId: string) => openPack(store, runId, { semantics: 1, memoryBudgetBytes: 1 })
+
+it('a pack gives back counts, and the same sources each time', async () => {
+  const first = await preparePack(await request(RUN))
+  expect(first.summary).toMatchObject({ images: 60, patients: 40 })
+  expect(await preparePack(await request(RUN))).toEqual(first)
+  const pack = await open(RUN)
+  expect((await pack.image(59)).length).toBe(64 * 64)
+  const backbone = presetBackbone('tiny-cpu', 'vit-tiny')
+  const ehr = {
+    variables: ['sex', 'age', 'view'],
+    ageEncoding: 'bins10',
+    embedDim: 8,
+    impute: 'mode-by-other',
+    imputeFitOn: 'train',
+  } as const
+  const spec = {
+    ...presetPretrain('tiny-cpu', { dataset: 'p', seed: 5, backbone, ehr: null }),
+    batch: 8,
+    ehr: { ...ehr, variables: [...ehr.variables] },
+  }
+  const source = await dataSources.pretrain(pack, spec)
+  const batch = await source.views(1, 2)
+  expect(await (await dataSources.pretrain(pack, spec)).views(1, 2)).toEqual(batch)
+  expect((await source.views(2, 2)).sampleKeys).not.toEqual(batch.sampleKeys)
+  expect(batch.focal?.rows).toBe(16)
+  await expect(dataSources.pretrain(pack, { ...spec, batch: 1000 })).rejects.toThrow('fewer than one batch')
+  const evaluation = {
+    ...presetEvaluate('tiny-cpu', { dataset: 'p', seed: 5 } as never),
+    labels: 'sex',
+    labelFraction: 0.5,
+  } as never
+  const { train, test } = await dataSources.evaluation(pack, evaluation, backbone.imagePx)
+  expect(train.labelNames).toEqual(['male'])
+  expect(train.patients.some((one) => test.patients.includes(one))).toBe(false)
+})
+
+it('a stopped pack goes on, a changed data set and a damaged shard are refused', async () => {
+  const run = 'b'.repeat(64)
+  await expect(preparePack({ ...(await request(run)), stopRequested: () => true })).rejects.toThrow(StoppedError)
+  await expect(open(run)).rejects.toThrow('no finished pack')
+  const changed = await request(run)
+  await expect(preparePack({ ...changed, dataset: { ...changed.dataset, fingerprint: '0' } })).rejects.toThrow('changed since')
+  await preparePack(await request(run))
+  await store.put(artifactKey(run, 'pack/shard-00000.u8'), new Uint8Array(60 * 64 * 64))
+  await expect((await open(run)).image(0)).rejects.toThrow('SHA-256')
+})
+
+it('a broken image fails by its path or is counted', async () => {
+  const at = join(home, 'broken')
+  await makePhantomNih(at, { images: 12, patients: 10, seed: 2 })
+  await writeFile(join(at, 'images_001/images/00000003_000.png'), 'no image')
+  const alpha = await sharp({ create: { width: 90, height: 50, channels: 4, background: '#808080' } })
+    .png()
+    .toBuffer()
+  await writeFile(join(at, 'images_001/images/00000001_000.png'), alpha)
+  await expect(preparePack(await request('c'.repeat(64), {}, at))).rejects.toThrow('images_001/images/00000003_000.png')
+  const skipped = await preparePack(await request('d'.repeat(64), { onBrokenImage: 'skip' }, at))
+  expect(skipped.summary).toMatchObject({ images: 11, 'broken images left out': 1 })
+  const levels = await (await open('d'.repeat(64))).image(0)
+  expect(levels.every((one) => Math.abs(one - 128) <= 1)).toBe(true)
+})
+
+it.skipIf(!hasSample)('621 real images make a pack (skipped without shared/data)', async () => {
+  const { summary } = await preparePack(await request('e'.repeat(64), {}, SAMPLE))
+  expect(summary).toMatchObject({ images: 621, 'split test': 154 })
+})
