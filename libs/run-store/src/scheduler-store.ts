@@ -23,8 +23,13 @@ const toMessage = (row: MessageRow): OutboxMessage => ({
 const PENDING = `
   SELECT id, attempt_id, resource_class, queue_priority FROM outbox WHERE not_before <= clock_timestamp() ORDER BY id LIMIT $1::int`
 
+// Attempt rows are locked before outbox rows, as lease() does: the other order could deadlock with it.
 const CONFIRM = `
-  WITH gone AS (DELETE FROM outbox WHERE id = ANY($1::bigint[]) RETURNING attempt_id)
+  WITH locked AS (
+    SELECT a.id FROM attempt a JOIN outbox o ON o.attempt_id = a.id WHERE o.id = ANY($1::bigint[]) ORDER BY a.id FOR UPDATE OF a
+  ), gone AS (
+    DELETE FROM outbox WHERE attempt_id IN (SELECT id FROM locked) RETURNING attempt_id
+  )
   UPDATE attempt SET offered_at = clock_timestamp() FROM gone WHERE attempt.id = gone.attempt_id`
 
 // Those that were looked for longest ago come first, so that every waiting attempt has its turn.

@@ -28,7 +28,7 @@ try {
   process.exit(CHILD_EXIT.done)
 } catch (error) {
   if (error instanceof StoppedError) {
-    link.flush()
+    await link.sendLast()
     process.exit(CHILD_EXIT.stopped)
   }
   const { ending, code } = failureOf(error)

@@ -53,8 +53,8 @@ export class SupervisorLink implements MetricSink {
     if (this.#points.length > 0) this.send({ type: 'metrics', points: this.#points.splice(0) })
   }
 
-  /** Sends the last message and waits until it has left. */
-  async sendLast(message: FromChild): Promise<void> {
+  /** Sends the last message, if there is one, after all others, and waits until it has left. */
+  async sendLast(message: FromChild = { type: 'metrics', points: [] }): Promise<void> {
     this.flush()
     await new Promise<void>((resolve) => {
       if (!process.send) return resolve()

@@ -41,10 +41,20 @@ async function entriesOf(root: string): Promise<string[]> {
   }
 }
 
+async function imageNames(root: string, folder: string): Promise<string[]> {
+  try {
+    return await readdir(join(root, folder, 'images'))
+  } catch (error) {
+    // A folder of another shape holds no images of this data set; one that cannot be read is a problem.
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+    throw new SpecError('a folder of images cannot be read', { file: `${folder}/images` }, { cause: error })
+  }
+}
+
 async function imagesOf(root: string, entries: readonly string[]): Promise<{ file: string; sizeBytes: number }[]> {
   const files: string[] = []
   for (const folder of entries.filter((name) => IMAGE_FOLDER.test(name)).sort()) {
-    const names = await readdir(join(root, folder, 'images')).catch(() => [])
+    const names = await imageNames(root, folder)
     for (const name of names.filter((one) => IMAGE.test(one)).sort()) files.push(`${folder}/images/${name}`)
   }
   const sized: { file: string; sizeBytes: number }[] = []

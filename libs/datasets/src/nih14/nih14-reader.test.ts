@@ -27,7 +27,7 @@ const line2 =
     return lines.join('\n')
   }
 const CASES: [string, string, Edit | null, RegExp][] = [
-  ['an unknown finding', TABLE, line2((c) => (c[1] = 'Cough')), /unknown finding "Cough".*csv:2, Finding Labels/],
+  ['an unknown finding', TABLE, line2((c) => (c[1] = 'Cough')), /none of the fourteen.*csv:2, Finding Labels/],
   ['an age that is no age', TABLE, line2((c) => (c[4] = 'old')), /age.*csv:2, Patient Age/],
   ['an unknown gender', TABLE, line2((c) => (c[5] = 'X')), /gender.*csv:2/],
   ['an unknown view', TABLE, line2((c) => (c[6] = 'LL')), /view.*csv:2/],

@@ -19,6 +19,8 @@ export interface Nih14Row {
 
 const COLUMNS = ['Image Index', 'Finding Labels', 'Patient ID', 'Patient Age', 'Patient Gender', 'View Position'] as const
 type Column = (typeof COLUMNS)[number]
+/** The table of 2020 renamed one column. */
+const RENAMED: Readonly<Partial<Record<Column, string>>> = { 'Patient Gender': 'Patient Sex' }
 
 /** Ages above this are known errors of the data set (some rows say 400 years): missing. */
 const OLDEST_YEARS = 120
@@ -41,7 +43,8 @@ interface Line {
 }
 
 /**
- * Rows by image. The header `OriginalImage[Width,Height]` splits in two unless it is quoted, so columns are found by name and
+ * Rows by image. The header `OriginalImage[Width,Height]` splits in two unless it is quoted, and some editions end each line in a comma, so columns are
+ * found by name and
  * the number of columns is not checked beyond those that are needed.
  * @throws SpecError with file, line and column.
  */
@@ -78,7 +81,8 @@ function linesOf(text: string, file: string): Line[] {
 
 function columnPlaces(header: readonly string[], file: string): Readonly<Record<Column, number>> {
   const places = COLUMNS.map((column) => {
-    const place = header.indexOf(column)
+    const names = [column, RENAMED[column]]
+    const place = header.findIndex((name) => names.includes(name))
     if (place === -1) throw new SpecError('the table lacks a column', { file, line: 1, field: column })
     return [column, place] as const
   })
@@ -120,7 +124,7 @@ function labelsOf(words: readonly string[], wrong: (problem: string) => never): 
   if (words.includes(NO_FINDING)) return words.length === 1 ? labels : wrong(`"${NO_FINDING}" stands beside a finding`)
   for (const word of words) {
     const index = (NIH14_LABELS as readonly string[]).indexOf(word)
-    if (index === -1) wrong(`unknown finding ${JSON.stringify(word)}`)
+    if (index === -1) wrong('a finding is none of the fourteen')
     labels[index] = 1
   }
   return labels

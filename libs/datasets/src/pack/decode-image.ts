@@ -2,10 +2,13 @@
 import sharp from 'sharp'
 import type { PrepareSpec } from '#libs/experiments'
 
-// Images are decoded side by side; threads within one image would only get in each other's way.
-sharp.concurrency(1)
-// Every file is read once.
-sharp.cache(false)
+/** Sets the process-wide knobs of sharp for a pass over many files. */
+export function tuneDecoder(): void {
+  // Images are decoded side by side; threads within one image would only get in each other's way.
+  sharp.concurrency(1)
+  // Every file is read once.
+  sharp.cache(false)
+}
 
 /**
  * Grey levels [sidePx * sidePx]. The short side becomes sidePx and the middle is kept (`centre-crop`), or the long side does and

@@ -4,6 +4,7 @@ import { decodeSafetensors, encodeSafetensors, type SafeTensor } from '#libs/art
 import { SPLITS } from '#libs/experiments'
 import { ArtifactMismatchError, type PackColumns } from '#libs/training'
 import type { ImageRecord } from '../record.ts'
+import { DIGEST_BYTES, ImageDigests } from './image-digest.ts'
 
 const KEY_BYTES = 16
 
@@ -16,6 +17,8 @@ export interface PackIndex {
   readonly keys: Uint8Array
   /** [count] place of the pixels, see shard-layout.ts. */
   readonly slots: Int32Array
+  /** Of each image's pixels. */
+  readonly digests: ImageDigests
 }
 
 export interface PackIdentity {
@@ -34,10 +37,10 @@ function patientCodes(records: readonly ImageRecord[], { dataset, fingerprint }:
   return new Map(hashed.map(([, patient], code) => [patient, code]))
 }
 
-/** Index of the records whose pixels stand in `slots`. */
+/** Index of the records whose pixels stand in `slots` and have `digests`. */
 export function buildIndex(
   records: readonly ImageRecord[],
-  slots: Int32Array,
+  { slots, digests }: Pick<PackIndex, 'slots' | 'digests'>,
   shape: Pick<PackIndex, 'sidePx' | 'labelNames'>,
   identity: PackIdentity,
 ): PackIndex {
@@ -60,15 +63,16 @@ export function buildIndex(
     icu: bytes((record) => record.icu),
     labels,
   }
-  return { ...shape, count: records.length, columns, keys, slots }
+  return { ...shape, count: records.length, columns, keys, slots, digests }
 }
 
-export function encodeIndex({ count, sidePx, labelNames, columns, keys, slots }: PackIndex): Buffer {
+export function encodeIndex({ count, sidePx, labelNames, columns, keys, slots, digests }: PackIndex): Buffer {
   const { labels, ...flat } = columns
   const tensors: Record<string, SafeTensor> = {
     labels: { shape: [count, labelNames.length], data: labels },
     keys: { shape: [count, KEY_BYTES], data: keys },
     slots: { shape: [count], data: slots },
+    digests: { shape: [count, DIGEST_BYTES], data: digests.bytes },
   }
   for (const [name, data] of Object.entries(flat)) tensors[name] = { shape: [count], data }
   return encodeSafetensors(tensors, {
@@ -106,7 +110,9 @@ export function decodeIndex(bytes: Uint8Array, what: string): PackIndex {
   }
   const sidePx = Number(metadata.sidePx)
   if (!Number.isSafeInteger(sidePx) || sidePx < 1) wrong('its side is not a number of pixels')
-  return { count, sidePx, labelNames, columns, keys: column('keys', Uint8Array, KEY_BYTES), slots: column('slots', Int32Array) }
+  const keys = column('keys', Uint8Array, KEY_BYTES)
+  const digests = new ImageDigests(column('digests', Uint8Array, DIGEST_BYTES))
+  return { count, sidePx, labelNames, columns, keys, slots: column('slots', Int32Array), digests }
 }
 
 /** Hex of an image's key. */

@@ -5,6 +5,7 @@ import { type ArtifactRef, SpecError, StoppedError } from '#libs/training'
 import { fingerprintDataset } from '../fingerprint.ts'
 import { readerOf } from '../readers.ts'
 import type { DatasetTable } from '../record.ts'
+import { DIGEST_BYTES, ImageDigests } from './image-digest.ts'
 import { buildIndex, encodeIndex } from './pack-index.ts'
 import { packSummary } from './pack-summary.ts'
 import { INDEX_NAME, MANIFEST_NAME, receiptName, SHARD_IMAGES } from './shard-layout.ts'
@@ -27,7 +28,7 @@ export interface PreparedPack {
 /**
  * Decodes a data set into shards, an index and, last, a manifest. Asked again after it was stopped or killed, it keeps the shards
  * that are whole.
- * @throws SpecError where the files changed since registration or are wrong; StoppedError between two shards.
+ * @throws SpecError where the files changed since registration or are wrong; StoppedError where a stop is asked for; whole shards stay.
  */
 export async function preparePack(request: PrepareRequest): Promise<PreparedPack> {
   const { dataset, spec } = request
@@ -57,7 +58,18 @@ async function writeShards(request: PrepareRequest, { records }: DatasetTable): 
     let done = start
     const onImage = () => request.onProgress(++done, records.length)
     const some = records.slice(start, start + SHARD_IMAGES)
-    written.push(await writeShard({ store, runId, root: dataset.root, spec, shard: written.length, records: some, onImage }))
+    written.push(
+      await writeShard({
+        store,
+        runId,
+        root: dataset.root,
+        spec,
+        shard: written.length,
+        records: some,
+        onImage,
+        stopRequested: request.stopRequested,
+      }),
+    )
     request.onProgress(start + some.length, records.length)
   }
   return written
@@ -70,11 +82,21 @@ async function commitPack(request: PrepareRequest, table: DatasetTable, shards: 
   if (slots.length === 0) throw new SpecError('no image of the data set can be decoded')
   const kept = [...slots].map((slot) => table.records[slot]!)
   const identity = { dataset: dataset.name, fingerprint: dataset.fingerprint }
-  const index = buildIndex(kept, slots, { sidePx: spec.sidePx, labelNames: table.labelNames }, identity)
+  const digests = new ImageDigests(rowsOf(Buffer.concat(shards.map((one) => one.digests)), slots))
+  const index = buildIndex(kept, { slots, digests }, { sidePx: spec.sidePx, labelNames: table.labelNames }, identity)
   const summary = packSummary(index, table.notes, broken.size)
   const files = [...shards.map((one) => one.artifact), await putArtifact(store, runId, INDEX_NAME, encodeIndex(index))]
   const meta = { dataset: dataset.name, kind: dataset.kind, fingerprint: dataset.fingerprint, summary: JSON.stringify(summary) }
   const manifest = await writeManifest(store, MANIFEST_NAME, { runId, semantics, files, meta })
   for (const shard of shards.keys()) await store.delete(artifactKey(runId, receiptName(shard)))
   return { artifacts: [...files, manifest], summary }
+}
+
+/** The digests of the slots that are kept, [slots.length, 16]. */
+function rowsOf(digests: Uint8Array, slots: Int32Array): Uint8Array {
+  const rows = new Uint8Array(slots.length * DIGEST_BYTES)
+  slots.forEach((slot, row) => {
+    rows.set(digests.subarray(slot * DIGEST_BYTES, (slot + 1) * DIGEST_BYTES), row * DIGEST_BYTES)
+  })
+  return rows
 }

@@ -5,5 +5,6 @@ export const MANIFEST_NAME = 'pack/manifest.json'
 
 const numbered = (shard: number) => `pack/shard-${String(shard).padStart(5, '0')}`
 export const shardName = (shard: number): string => `${numbered(shard)}.u8`
+export const isShardName = (name: string): boolean => name.startsWith('pack/shard-') && name.endsWith('.u8')
 /** Says that a shard is whole while the pack is not; deleted once the manifest stands. */
 export const receiptName = (shard: number): string => `${numbered(shard)}.json`

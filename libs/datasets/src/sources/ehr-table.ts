@@ -25,8 +25,9 @@ export const isComplete = (record: EhrRecord, variables: readonly EhrVariable[])
 type Imputer = (record: EhrRecord) => EhrRecord
 
 /**
- * `mode-by-other`: a gap takes the commonest value (age: the mean) among the fitted records that share the other categorical
- * variables of the spec, or among all of them where there is no such record. Ties go to the value that is met first.
+ * `mode-by-other`: a gap takes the commonest value (age: the mean) among the fitted records that share all other categorical
+ * variables, or among all of them where there is no such record. Ties go to the value that is met first. The others count whether
+ * or not the spec uses them: the same gap is filled alike in every EHR set, or sets could not be compared.
  */
 export function fitImputer(records: readonly EhrRecord[], variables: EhrSpec['variables']): Imputer {
   const tallies = new Map<string, Tally>()
@@ -42,11 +43,11 @@ export function fitImputer(records: readonly EhrRecord[], variables: EhrSpec['va
       const value = record[variable]
       if (value === null) continue
       tally(variable).add(value)
-      tally(groupKey(record, variable, variables)).add(value)
+      tally(groupKey(record, variable)).add(value)
     }
   }
   const fill = (record: EhrRecord, variable: EhrVariable) =>
-    (tallies.get(groupKey(record, variable, variables)) ?? tallies.get(variable))?.typical() ?? null
+    (tallies.get(groupKey(record, variable)) ?? tallies.get(variable))?.typical() ?? null
   return (record) => {
     const filled: Writable = { ...record }
     for (const variable of variables) {
@@ -56,8 +57,8 @@ export function fitImputer(records: readonly EhrRecord[], variables: EhrSpec['va
   }
 }
 
-function groupKey(record: EhrRecord, variable: EhrVariable, variables: readonly EhrVariable[]): string {
-  const others = EHR_VARIABLES.filter((one) => one !== variable && one !== 'age' && variables.includes(one))
+function groupKey(record: EhrRecord, variable: EhrVariable): string {
+  const others = EHR_VARIABLES.filter((one) => one !== variable && one !== 'age')
   return `${variable}|${others.map((one) => record[one] ?? '?').join('|')}`
 }
 
