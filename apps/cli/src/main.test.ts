@@ -94,6 +94,14 @@ describe('cxrlab and its api', () => {
     expect(err).toBe('cxrlab: not registered\n  /root: lies outside [root-outside]')
   })
 
+  it('does not say the same twice', async () => {
+    const errors = [{ path: '/root', code: 'root-outside', message: 'lies outside' }]
+    const { err } = await cli(['datasets', 'add', 'nih', '--kind', 'nih14', '--root', '/x'], {
+      'POST /v1/datasets': { status: 422, body: { status: 422, code: 'request-invalid', detail: 'lies outside', errors } },
+    })
+    expect(err).toBe('cxrlab: the server refused the request\n  /root: lies outside [root-outside]')
+  })
+
   it.each([
     ['text', 'hello', 200],
     ['another answer', { items: 'none' }, 200],

@@ -1,6 +1,6 @@
 /** The folder of an embedded lab: what lies where, whether it can be written, and who runs a lab on it. */
 import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { LabError } from '../errors.ts'
 
 export interface LabFolder {
@@ -17,7 +17,7 @@ const LARGEST_LOG_BYTES = 10 * 2 ** 20
 /** Makes the folder where it is missing. @throws LabError where it cannot be written. */
 export async function openLabFolder(dir: string): Promise<LabFolder> {
   try {
-    await mkdir(dir, { recursive: true })
+    await makeFolder(dir)
     const real = await realpath(dir)
     const folder = {
       dir: real,
@@ -26,8 +26,8 @@ export async function openLabFolder(dir: string): Promise<LabFolder> {
       logs: join(real, 'logs'),
       state: join(real, 'lab.json'),
     }
-    await mkdir(folder.objects, { recursive: true })
-    await mkdir(folder.logs, { recursive: true })
+    await makeFolder(folder.objects)
+    await makeFolder(folder.logs)
     const probe = join(real, `.write-probe-${process.pid}`)
     await writeFile(probe, '')
     await rm(probe)
@@ -56,12 +56,27 @@ export async function logTail(path: string, lines: number): Promise<string> {
     .join('\n')
 }
 
+/** With its parents. Node's own `recursive` never ends below a folder that takes none, such as /proc. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    if (code !== 'ENOENT' || dirname(path) === path) throw error
+    await makeFolder(dirname(path))
+    await mkdir(path)
+  }
+}
+
 function reasonOf(error: unknown): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
       return 'may not be written by this user'
+    case 'ENOENT':
+      return 'cannot be made there'
     case 'ENOTDIR':
     case 'EEXIST':
       return 'is not a folder'

@@ -34,6 +34,10 @@ describe('lab folder', () => {
     await expect(openLabFolder(join(file, 'below'))).rejects.toThrow(/is not a folder/)
   })
 
+  it.skipIf(process.platform !== 'linux')('is refused where no folder can be made (on Linux: below /proc)', async () => {
+    await expect(openLabFolder('/proc/none/lab')).rejects.toThrow(/^\/proc\/none\/lab cannot be made there/)
+  })
+
   it.skipIf(isRoot)('is refused in one line where it may not be written (skipped for root, who may write anywhere)', async () => {
     const dir = await tempDir()
     await chmod(dir, 0o555)
