@@ -1,5 +1,6 @@
 export { fingerprintDataset } from './fingerprint.ts'
 export { NIH14_LABELS } from './nih14/labels.ts'
+export { checkPack } from './pack/check-pack.ts'
 export { type OpenPackOptions, openPack } from './pack/open-pack.ts'
 export { type PreparedPack, type PrepareRequest, preparePack } from './pack/prepare-pack.ts'
 export { makePhantomNih } from './phantom/make-phantom.ts'

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { artifactKey, type ObjectStore, openObjectStore } from '#libs/artifacts'
 import { presetBackbone, presetEvaluate, presetPretrain } from '#libs/experiments'
 import { StoppedError } from '#libs/training'
-import { dataSources, fingerprintDataset, makePhantomNih, openPack, preparePack } from '../index.ts'
+import { dataSources, fingerprintDataset, makePhantomNih, openPack, type PreparedPack, preparePack } from '../index.ts'
 
 const SAMPLE = fileURLToPath(new URL('../../../../../shared/data/nih-chestxray14-sample', import.meta.url))
 const hasSample = existsSync(SAMPLE)
@@ -40,6 +40,19 @@ afterAll(() => rm(home, { recursive: true, force: true }))
 async function request(runId: string, over: object = {}, at = root) {
   const dataset = { name: 'p', kind: 'nih14', root: at, fingerprint: await fingerprintDataset('nih14', at) } as const
   return { store, runId, semantics: 1, dataset, spec: { ...PREPARE, ...over }, onProgress: () => {}, stopRequested: () => false }
+}
+/** The store, with a look at the key of each put. */
+function watched(onPut: (key: string) => void): ObjectStore {
+  return Object.assign(Object.create(store) as ObjectStore, {
+    get: (key: string) => store.get(key),
+    getRange: (key: string, start: number, length: number) => store.getRange(key, start, length),
+    head: (key: string) => store.head(key),
+    delete: (key: string) => store.delete(key),
+    put: async (key: string, body: Uint8Array) => {
+      onPut(key)
+      return store.put(key, body)
+    },
+  })
 }
 const open = (runId: string) => openPack(store, runId, { semantics: 1, memoryBudgetBytes: 1 })
 
@@ -89,6 +102,49 @@ it('a stopped pack goes on, a changed data set and a damaged shard are refused',
   await expect((await open(run)).image(0)).rejects.toThrow('SHA-256')
 })
 
+it('an attempt that was killed before the manifest leaves no pack, and the next one keeps its whole shards', async () => {
+  const run = 'f'.repeat(64)
+  const killed = watched((key) => {
+    if (key.includes('index')) throw new Error('killed')
+  })
+  await expect(preparePack({ ...(await request(run)), store: killed })).rejects.toThrow('killed')
+  await expect(open(run)).rejects.toThrow('no finished pack')
+  const written: string[] = []
+  const second = await preparePack({ ...(await request(run)), store: watched((key) => written.push(key)) })
+  expect(written.map((key) => key.split('/').at(-1))).toEqual(['index.safetensors', 'manifest.json'])
+  const untouched = await preparePack(await request('9'.repeat(64)))
+  expect(second.summary).toEqual(untouched.summary)
+  const hashes = (pack: PreparedPack) =>
+    pack.artifacts.map(({ name, sha256 }) => (name.endsWith('manifest.json') ? name : sha256))
+  expect(hashes(second)).toEqual(hashes(untouched))
+})
+
+it('a stop within a shard ends at once and keeps nothing of it', async () => {
+  const run = '8'.repeat(64)
+  let decoded = 0
+  const stopping = { ...(await request(run)), onProgress: () => decoded++, stopRequested: () => decoded >= 10 }
+  await expect(preparePack(stopping)).rejects.toThrow(StoppedError)
+  expect(decoded).toBeLessThan(20)
+  expect(await store.head(artifactKey(run, 'pack/shard-00000.u8'))).toBeUndefined()
+})
+
+it('a pack tells no id, age or file name of the data set in its manifest, keys and summary', async () => {
+  const run = '7'.repeat(64)
+  const { summary, artifacts } = await preparePack(await request(run))
+  const manifest = await store.get(artifactKey(run, 'pack/manifest.json'))
+  const index = await store.get(artifactKey(run, 'pack/index.safetensors'))
+  for (const text of [manifest.toString(), index.toString('latin1'), JSON.stringify([summary, artifacts])]) {
+    expect(text).not.toMatch(/\d{8}_\d{3}|\.png|Patient/)
+  }
+  const pack = await open(run)
+  const keys = Array.from({ length: pack.count }, (_, i) => pack.sampleKey(i))
+  expect(new Set(keys).size).toBe(60)
+  expect(keys.every((key) => /^[0-9a-f]{32}$/.test(key))).toBe(true)
+  // Codes follow hashes, not the table: patients of neighbouring rows have no neighbouring codes.
+  expect(Array.from(pack.columns.patient)).not.toEqual(Array.from(pack.columns.patient).sort((a, b) => a - b))
+  expect(new Set(pack.columns.patient).size).toBe(40)
+})
+
 it('a broken image fails by its path or is counted', async () => {
   const at = join(home, 'broken')
   await makePhantomNih(at, { images: 12, patients: 10, seed: 2 })
@@ -107,4 +163,6 @@ it('a broken image fails by its path or is counted', async () => {
 it.skipIf(!hasSample)('621 real images make a pack (skipped without shared/data)', async () => {
   const { summary } = await preparePack(await request('e'.repeat(64), {}, SAMPLE))
   expect(summary).toMatchObject({ images: 621, 'split test': 154 })
+  expect(Number(summary['split train']) + Number(summary['split validation'])).toBe(467)
+  expect(summary).toMatchObject({ 'broken images left out': 0, 'impossible ages': 0 })
 })

@@ -5,6 +5,7 @@ import { type ArtifactRef, SpecError, StoppedError } from '#libs/training'
 import { fingerprintDataset } from '../fingerprint.ts'
 import { readerOf } from '../readers.ts'
 import type { DatasetTable } from '../record.ts'
+import { checkPack } from './check-pack.ts'
 import { DIGEST_BYTES, ImageDigests } from './image-digest.ts'
 import { buildIndex, encodeIndex } from './pack-index.ts'
 import { packSummary } from './pack-summary.ts'
@@ -84,6 +85,7 @@ async function commitPack(request: PrepareRequest, table: DatasetTable, shards: 
   const identity = { dataset: dataset.name, fingerprint: dataset.fingerprint }
   const digests = new ImageDigests(rowsOf(Buffer.concat(shards.map((one) => one.digests)), slots))
   const index = buildIndex(kept, { slots, digests }, { sidePx: spec.sidePx, labelNames: table.labelNames }, identity)
+  checkPack(index)
   const summary = packSummary(index, table.notes, broken.size)
   const files = [...shards.map((one) => one.artifact), await putArtifact(store, runId, INDEX_NAME, encodeIndex(index))]
   const meta = { dataset: dataset.name, kind: dataset.kind, fingerprint: dataset.fingerprint, summary: JSON.stringify(summary) }
