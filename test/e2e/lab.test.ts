@@ -1,7 +1,7 @@
 /** The whole lab through HTTP: data in, a grid submitted, runs made by real processes, results out. */
 
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -48,6 +48,8 @@ const submit = async (request: unknown) => (await api.post('/v1/grids', request)
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'cxrlab-e2e-'))
+  // As root, the embedded Postgres runs as another user, who must be able to pass through.
+  await chmod(home, 0o711)
   await makePhantomNih(join(home, 'data/phantom'), { images: 96, patients: 72, seed: 3 })
   const datasetRoots = [join(home, 'data'), ...(hasSample ? [SAMPLE] : [])]
   lab = await startLab({ dir: join(home, 'lab'), port: 0, datasetRoots, environment: process.env })
