@@ -63,6 +63,16 @@ describe('the embedded lab', () => {
     )
   })
 
+  it('leaves nothing behind where it is interrupted while it starts', async () => {
+    const interrupt = new AbortController()
+    const folder = join(dir, 'interrupted')
+    const starting = startLab({ dir: folder, port: 0, datasetRoots: [], environment: process.env, signal: interrupt.signal })
+    interrupt.abort()
+    await expect(starting).rejects.toThrow('the lab was stopped before it was up')
+    await expect(stat(join(folder, 'postgres', 'postmaster.pid'))).rejects.toThrow()
+    await expect(stat(join(folder, 'lab.json'))).rejects.toThrow()
+  })
+
   it('stops everything, and starts again on what it kept', async () => {
     const { apiUrl, processes, stop } = running()
     const body = JSON.stringify({ name: 'none', kind: 'nih14', root: dir })

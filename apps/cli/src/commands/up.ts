@@ -24,6 +24,7 @@ export function addUp(program: Command, context: Context): void {
 async function up(context: Context, options: UpOptions): Promise<void> {
   const { terminal, config } = context
   terminal.note('starting a lab; the first time its database is made, which takes a few seconds')
+  const signals = watchSignals()
   // Loaded here alone: the database's client would double the start of every other command.
   const { startLab } = await import('../lab/start-lab.ts')
   const lab = await startLab({
@@ -32,12 +33,12 @@ async function up(context: Context, options: UpOptions): Promise<void> {
     datasetRoots: options.datasetRoot,
     queueUrl: config.queueUrl,
     environment: config.environment,
+    signal: signals.first,
     note: terminal.note,
     ...(options.verbose && { onLog: (service: string, line: string) => terminal.note(shortLogLine(service, line)) }),
   })
   announce(context, lab)
-  const stopAsked = stopOnSignals(lab, terminal)
-  const error = await Promise.race([lab.broken, stopAsked])
+  const error = await Promise.race([lab.broken, stopWhenAsked(lab, terminal, signals)])
   if (error === undefined) return
   await lab.stop()
   throw error
@@ -53,16 +54,41 @@ function announce(context: Context, lab: Lab): void {
   context.terminal.print(['the lab is up; Ctrl-C stops it', ...lines].join('\n'))
 }
 
-/** Resolves when the lab was stopped. The first signal stops in order, a second one hurries the services. */
-function stopOnSignals(lab: Lab, terminal: Terminal): Promise<undefined> {
+interface Signals {
+  /** Aborted by the first signal. */
+  readonly first: AbortSignal
+  /** Called for each further one. */
+  onAnother(act: () => void): void
+}
+
+/** From the very start: without a handler a signal would end this process and leave its services behind. */
+function watchSignals(): Signals {
+  const first = new AbortController()
+  let another = () => undefined as unknown
+  const onSignal = () => {
+    if (first.signal.aborted) another()
+    else first.abort()
+  }
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+  return {
+    first: first.signal,
+    onAnother: (act) => {
+      another = act
+    },
+  }
+}
+
+/** Resolves when the lab was stopped: in order after the first signal, hurried after a second one. */
+function stopWhenAsked(lab: Lab, terminal: Terminal, signals: Signals): Promise<undefined> {
   return new Promise((resolve, reject) => {
-    let signals = 0
-    const onSignal = () => {
-      signals++
-      terminal.note(signals === 1 ? 'stopping; running work is checkpointed first (Ctrl-C again hurries it)' : 'hurrying')
+    const stop = (note: string) => {
+      terminal.note(note)
       lab.stop().then(() => resolve(undefined), reject)
     }
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+    const stopInOrder = () => stop('stopping; running work is checkpointed first (Ctrl-C again hurries it)')
+    if (signals.first.aborted) stopInOrder()
+    else signals.first.addEventListener('abort', stopInOrder, { once: true })
+    signals.onAnother(() => stop('hurrying'))
   })
 }
 

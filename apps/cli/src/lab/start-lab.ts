@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type EmbeddedPostgres, migrate, startEmbeddedPostgres } from '#libs/run-store'
-import { LabError } from '../errors.ts'
+import { CliError, LabError } from '../errors.ts'
+import { EXIT } from '../exit-codes.ts'
 import { serviceEnvironment } from './environment.ts'
 import { usablePort } from './free-port.ts'
 import { type LabFolder, logTail, openLabFolder } from './lab-folder.ts'
@@ -22,6 +23,8 @@ export interface LabOptions {
   readonly queueUrl?: string | undefined
   /** Handed on to the services (PATH, ENGINE_THREADS, LOG_LEVEL, ...); the lab's own addresses win. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** Ends the start before the lab is up: what runs by then is stopped in order. */
+  readonly signal?: AbortSignal
   /** One line on what happens. */
   readonly note?: (line: string) => void
   /** Each line that a service writes. */
@@ -50,7 +53,7 @@ const SERVICES = [
 const READY_WITHIN_MS = 60_000
 const POLL_MS = 100
 
-/** Resolves when the api is ready. @throws LabError with one clear line; then nothing runs any more. */
+/** Resolves when the api is ready. @throws CliError with one clear line; then nothing runs any more. */
 export async function startLab(options: LabOptions): Promise<Lab> {
   const note = options.note ?? (() => undefined)
   const folder = await openLabFolder(resolve(options.dir))
@@ -102,9 +105,10 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       await Promise.all(services.map((service) => service.stop()))
     }
     undo.push(stopServices)
+    refuseWhereAborted(options.signal)
     for (const service of services) await service.start()
     const apiUrl = `http://127.0.0.1:${port}`
-    await untilReady(apiUrl, folder, broken)
+    await untilReady(apiUrl, folder, broken, options.signal)
     let stopped: Promise<void> | undefined
     return {
       apiUrl,
@@ -120,7 +124,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     }
   } catch (error) {
     await rewind()
-    throw error instanceof LabError ? error : new LabError('lab-start', messageOf(error), { cause: error })
+    throw error instanceof CliError ? error : new LabError('lab-start', messageOf(error), { cause: error })
   }
 }
 
@@ -148,7 +152,16 @@ async function stopDatabase(postgres: EmbeddedPostgres): Promise<void> {
   }
 }
 
-async function untilReady(apiUrl: string, folder: LabFolder, broken: Promise<LabError>): Promise<void> {
+function refuseWhereAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new CliError('interrupted', EXIT.interrupted, 'the lab was stopped before it was up')
+}
+
+async function untilReady(
+  apiUrl: string,
+  folder: LabFolder,
+  broken: Promise<LabError>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   let failure: LabError | undefined
   broken.then((error) => {
     failure = error
@@ -156,6 +169,7 @@ async function untilReady(apiUrl: string, folder: LabFolder, broken: Promise<Lab
   const deadline = performance.now() + READY_WITHIN_MS
   while (performance.now() < deadline) {
     if (failure !== undefined) throw failure
+    refuseWhereAborted(signal)
     const ready = await fetch(`${apiUrl}/readyz`, { signal: AbortSignal.timeout(5000) }).then(
       (response) => response.ok,
       () => false,
