@@ -94,6 +94,13 @@ describe('the checkpoint store', () => {
     expect((await keys()).every((key) => key.startsWith('00000020/'))).toBe(true)
   })
 
+  it('leaves data alone that another writer may be about to commit: those of the newest and of later steps', async () => {
+    await expect(checkpoints(dyingBefore(/manifest/)).save(at(10, 7), 'periodic')).rejects.toThrow('killed')
+    await expect(checkpoints(dyingBefore(/manifest/)).save(at(20), 'periodic')).rejects.toThrow('killed')
+    await checkpoints().save(at(10), 'periodic')
+    expect((await keys()).filter((key) => key.includes('state'))).toHaveLength(3)
+  })
+
   it('is not disturbed by a writer that lost its lease and saves other bytes for the same step', async () => {
     await checkpoints().save(at(10, 1), 'periodic')
     await expect(checkpoints(dyingBefore(/manifest/)).save(at(10, 2), 'periodic')).rejects.toThrow('killed')
