@@ -29,20 +29,20 @@ function axisWeights(input: number, output: number): AxisWeights {
 function makeAxisWeights(input: number, output: number): AxisWeights {
   const scale = input / output
   const filterScale = Math.max(scale, 1)
-  const taps = Math.min(input, Math.ceil(filterScale) * 2 + 1)
-  const starts = new Int32Array(output)
+  const centre = (i: number) => (i + 0.5) * scale
+  const starts = Int32Array.from({ length: output }, (_, i) => Math.max(0, Math.floor(centre(i) - filterScale + 0.5)))
+  const ends = Int32Array.from({ length: output }, (_, i) => Math.min(input, Math.floor(centre(i) + filterScale + 0.5)))
+  // The widest window and no more: each spare tap costs a multiplication a pixel.
+  const taps = starts.reduce((widest, start, i) => Math.max(widest, ends[i]! - start), 1)
   const weights = new Float32Array(output * taps)
   for (let i = 0; i < output; i++) {
-    const centre = (i + 0.5) * scale
-    const start = Math.max(0, Math.floor(centre - filterScale + 0.5))
-    const end = Math.min(input, Math.floor(centre + filterScale + 0.5))
+    // Windows are of one width: a narrower one begins further left, with weights of nothing, so that all stay inside the input.
+    const first = Math.max(0, Math.min(starts[i]!, input - taps))
+    const weightAt = (at: number) => triangle((at - centre(i) + 0.5) / filterScale)
     let sum = 0
-    for (let at = start; at < end; at++) sum += triangle((at - centre + 0.5) / filterScale)
-    for (let at = start; at < end; at++) weights[i * taps + at - start] = triangle((at - centre + 0.5) / filterScale) / sum
-    // All taps stay inside the input: those past the end weigh nothing, so the window may move left.
-    const shift = Math.max(0, start + taps - input)
-    if (shift > 0) weights.copyWithin(i * taps + shift, i * taps, (i + 1) * taps - shift).fill(0, i * taps, i * taps + shift)
-    starts[i] = start - shift
+    for (let at = starts[i]!; at < ends[i]!; at++) sum += weightAt(at)
+    for (let at = starts[i]!; at < ends[i]!; at++) weights[i * taps + at - first] = weightAt(at) / sum
+    starts[i] = first
   }
   return { taps, starts, weights }
 }
