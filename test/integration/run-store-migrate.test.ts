@@ -39,19 +39,8 @@ describe('migrating', () => {
       expect(ours.columns.length).toBeGreaterThan(100)
       const status = await run('npx', ['prisma', 'migrate', 'status'], { env: withUrl(other.url) })
       expect(status.stdout).toContain('Database schema is up to date')
-      const flags = [
-        'prisma',
-        'migrate',
-        'diff',
-        '--from-config-datasource',
-        '--to-schema',
-        'prisma/schema.prisma',
-        '--exit-code',
-      ]
-      // Exit code 2, an error here, would say that the migrations and schema.prisma differ.
-      await expect(run('npx', flags, { env: withUrl(other.url) })).resolves.toMatchObject({
-        stderr: expect.not.stringContaining('rror'),
-      })
+      const drift = ['prisma', 'migrate', 'diff', '--from-config-datasource', '--to-schema', 'prisma/schema.prisma', '--script']
+      expect((await run('npx', drift, { env: withUrl(other.url) })).stdout.trim()).toBe('-- This is an empty migration.')
     } finally {
       await other.drop()
     }

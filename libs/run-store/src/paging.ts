@@ -1,5 +1,10 @@
-/** Keyset paging: the cursor is the key of the last row that was given. */
+/** Finding rows: by the start of an id, and page by page (keyset paging: the cursor is the key of the last row given). */
 import { InvalidCursorError, type Page, type Paged } from '#libs/runs'
+
+/** What counts as the start of an id. */
+export const ID_PREFIX = /^[0-9a-f]{6,64}$/
+/** `id` begins with $1: as a range, which the primary key serves whatever its collation; no hex digit comes after "g". */
+export const PREFIX = `id >= $1::text AND id < $1::text || 'g'`
 
 /** The row to go on after, or null at the start. @throws InvalidCursorError */
 export function keyOf({ cursor }: Page): string | null {

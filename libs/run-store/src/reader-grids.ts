@@ -10,7 +10,7 @@ import {
   type RunState,
 } from '#libs/runs'
 import type { Sql } from './database.ts'
-import { keyOf, toPage } from './paging.ts'
+import { ID_PREFIX, keyOf, PREFIX, toPage } from './paging.ts'
 import { type CountRow, countsByKind, stateCounts } from './state-counts.ts'
 
 interface GridRow {
@@ -103,10 +103,8 @@ export function createGridReader(db: Sql): GridReader {
 
 /** A name goes before a prefix that fits several grids, since a name may look like one. */
 async function resolveGrid(db: Sql, word: string): Promise<string | undefined> {
-  const isPrefix = /^[0-9a-f]{6,64}$/.test(word)
-  const byId = isPrefix
-    ? await db.rows<{ id: string }>(`SELECT id FROM grid WHERE id LIKE $1::text || '%' ORDER BY id LIMIT 5`, word)
-    : []
+  const isPrefix = ID_PREFIX.test(word)
+  const byId = isPrefix ? await db.rows<{ id: string }>(`SELECT id FROM grid WHERE ${PREFIX} ORDER BY id LIMIT 5`, word) : []
   if (byId.length === 1) return byId[0]?.id
   const [byName] = await db.rows<{ id: string }>('SELECT id FROM grid WHERE name = $1::text ORDER BY seq DESC LIMIT 1', word)
   if (byName) return byName.id

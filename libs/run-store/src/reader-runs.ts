@@ -2,7 +2,7 @@
 import type { RunKind, RunSpec } from '#libs/experiments'
 import { AmbiguousIdError, type LabReader, type RunDetail, type RunState, type RunSummary, type StoredMetric } from '#libs/runs'
 import type { Sql } from './database.ts'
-import { keyOf, toPage } from './paging.ts'
+import { ID_PREFIX, keyOf, PREFIX, toPage } from './paging.ts'
 
 interface RunRow {
   readonly id: string
@@ -85,8 +85,8 @@ export function createRunReader(db: Sql): Pick<LabReader, 'runs' | 'run' | 'metr
 }
 
 async function resolveRun(db: Sql, word: string): Promise<string | undefined> {
-  if (!/^[0-9a-f]{6,64}$/.test(word)) return undefined
-  const rows = await db.rows<{ id: string }>(`SELECT id FROM run WHERE id LIKE $1::text || '%' ORDER BY id LIMIT 5`, word)
+  if (!ID_PREFIX.test(word)) return undefined
+  const rows = await db.rows<{ id: string }>(`SELECT id FROM run WHERE ${PREFIX} ORDER BY id LIMIT 5`, word)
   if (rows.length > 1)
     throw new AmbiguousIdError(
       word,
