@@ -73,7 +73,12 @@ async function main(): Promise<void> {
   }
   const logger = createLogger({ service: 'worker', level: config.logLevel })
   try {
-    stopOnSignals(await start(config, logger), process, config.graceMs, logger)
+    // Before the start is over: a signal during it must be heard, and not end the process in the middle.
+    const starting = start(config, logger)
+    let running: Stoppable | undefined
+    const worker: Stoppable = { stop: async () => (await starting).stop(), kill: () => running?.kill() }
+    stopOnSignals(worker, process, config.graceMs, logger)
+    running = await starting
   } catch (error) {
     // One line for the operator; the log has the rest.
     logger.debug({ err: error }, 'worker could not start')
