@@ -1,52 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type DatasetFacts, expandGrid, type GridRequestInput, parseGridRequest, type RunKind } from '#libs/experiments'
-import { openRunStore, type RunStore } from '#libs/run-store'
-import type { AttemptEnding, AttemptResult, SubmitGrid, WorkerIdentity } from '#libs/runs'
-import { createTestDatabase, type TestDatabase } from '#libs/testkit'
+import type { RunStore } from '#libs/run-store'
+import type { AttemptEnding, AttemptResult, SubmitGrid } from '#libs/runs'
+import * as lab from './fixtures/lab-store.ts'
 
-const FINGERPRINT = 'a'.repeat(64)
-const WORKER: WorkerIdentity = { id: 'w1', hostname: 'h1', resourceClass: 'cpu', engine: 'onnx', version: '1' }
+const { FINGERPRINT, idOf, submission, WORKER } = lab
 const START = { cursor: null, limit: 50 }
 
-let database: TestDatabase
+let open: lab.LabStore
 let store: RunStore
-let datasetNumber = 0
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  store = await openRunStore({ databaseUrl: database.url, poolSize: 5 })
+  open = await lab.openLabStore()
+  store = open.store
 })
-afterAll(async () => {
-  await store?.close()
-  await database?.drop()
-})
+afterAll(() => open?.close())
 
-/** A data set of its own a test: its runs are nobody else's. */
-async function freshDataset(): Promise<DatasetFacts> {
-  const facts = { name: `mimic-${++datasetNumber}`, kind: 'mimic-cxr', fingerprint: FINGERPRINT } as const
-  await store.datasets.register({ ...facts, root: '/data/mimic' })
-  return facts
-}
-
-type Options = Partial<Pick<SubmitGrid, 'idempotencyKey' | 'dryRun' | 'owner'>>
-
-function submission(dataset: DatasetFacts, input: Partial<GridRequestInput> = {}, options: Options = {}): SubmitGrid {
-  const request = parseGridRequest({ name: `grid of ${dataset.name}`, dataset: dataset.name, evaluations: [{}], ...input })
-  const plan = expandGrid(request, new Map([[dataset.name, dataset]]))
-  return { request, plan, owner: 'ada', idempotencyKey: null, dryRun: false, ...options }
-}
-
-const idOf = (grid: SubmitGrid, kind: RunKind) => grid.plan.runs.find((run) => run.kind === kind)!.id
-
-/** Leases the run's waiting attempt and ends it. */
-async function finish(runId: string, ending: AttemptEnding, over: Partial<AttemptResult> = {}) {
-  const detail = await store.reader.run(runId)
-  const attempt = detail!.attemptList.find(({ state }) => state === 'waiting')
-  const assignment = await store.attempts.lease(attempt!.id, WORKER, 60_000)
-  const end = await store.attempts.end(assignment!, { ending, message: null, artifacts: [], results: [], summary: {}, ...over })
-  expect(end.accepted).toBe(true)
-  return end.runState
-}
+const freshDataset = () => lab.freshDataset(store)
+const finish = (runId: string, ending: AttemptEnding, over: Partial<AttemptResult> = {}) => lab.finish(store, runId, ending, over)
 
 const states = async (grid: SubmitGrid) => {
   const kinds = ['prepare', 'pretrain', 'evaluate'] as const

@@ -1,7 +1,7 @@
 /** The worker's side of the store. Every write is guarded by attempt id and fencing token; times are the database's. */
 import type { DatasetKind, RunKind, RunSpec } from '#libs/experiments'
 import type { Assignment, AttemptRef, AttemptResult, AttemptStore, Desired, RunState, WorkerIdentity } from '#libs/runs'
-import type { Database, Tx } from './database.ts'
+import type { Database, Sql, Tx } from './database.ts'
 import { lockRunOf, moveOn } from './end-attempt.ts'
 import { recordEvent } from './moves.ts'
 
@@ -59,8 +59,7 @@ const END_ATTEMPT = `
 class LostRace extends Error {}
 
 export function createAttemptStore(db: Database): AttemptStore {
-  const seeWorker = (sql: Pick<Tx, 'rows'>, w: WorkerIdentity) =>
-    sql.rows(SEE_WORKER, w.id, w.hostname, w.resourceClass, w.engine, w.version)
+  const seeWorker = (sql: Sql, w: WorkerIdentity) => sql.rows(SEE_WORKER, w.id, w.hostname, w.resourceClass, w.engine, w.version)
   return {
     async registerWorker(worker) {
       await seeWorker(db, worker)
@@ -68,10 +67,9 @@ export function createAttemptStore(db: Database): AttemptStore {
 
     async lease(attemptId, worker, leaseMs) {
       try {
-        return await db.transaction(async (tx) => {
-          await seeWorker(tx, worker)
-          return takeAttempt(tx, attemptId, worker, leaseMs)
-        })
+        // In a transaction of its own: its row must not be held while the lease waits for the run, or heartbeats would wait too.
+        await seeWorker(db, worker)
+        return await db.transaction((tx) => takeAttempt(tx, attemptId, worker, leaseMs))
       } catch (error) {
         if (error instanceof LostRace) return undefined
         throw error

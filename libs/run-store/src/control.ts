@@ -16,10 +16,13 @@ const UNWANTED = `
 
 const ASK_WORKERS = `UPDATE run SET desired = 'cancel' WHERE id = ANY($1::text[]) AND state = 'running' RETURNING id`
 
+// In: run ids, locked by the caller; words. Locks: their waiting attempts in the order of ids, as the scheduler does, then outbox rows.
 const END_WAITING = `
-  WITH ended AS (
+  WITH locked AS (
+    SELECT id FROM attempt WHERE run_id = ANY($1::text[]) AND state = 'waiting' ORDER BY id FOR UPDATE
+  ), ended AS (
     UPDATE attempt SET state = 'ended', ending = 'cancelled', message = $2::text, ended_at = clock_timestamp()
-    WHERE run_id = ANY($1::text[]) AND state = 'waiting' RETURNING id
+    WHERE id IN (SELECT id FROM locked) RETURNING id
   ), taken_back AS (
     DELETE FROM outbox WHERE attempt_id IN (SELECT id FROM ended)
   )

@@ -19,7 +19,10 @@ export type Channel = 'cxrlab_outbox' | 'cxrlab_event'
 
 export interface Database extends Sql {
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
-  /** Resolves at the channel's next notification, after `timeoutMs`, or when `signal` aborts. */
+  /**
+   * Resolves at the channel's next notification, after `timeoutMs`, or when `signal` aborts. A notification that came in the
+   * 200 ms before counts too, 200 ms after it: who reads and then waits misses nothing that was announced between the two.
+   */
   listen(channel: Channel, timeoutMs: number, signal: AbortSignal): Promise<void>
   /** A session of its own, for locks that belong to a session. */
   session(): Promise<pg.Client>
@@ -33,6 +36,7 @@ export interface DatabaseOptions {
 
 const TRANSACTION = { maxWait: 10_000, timeout: 60_000 } as const
 const RECONNECT_MS = 500
+const RECENT_MS = 200
 
 export function openDatabase({ databaseUrl, poolSize }: DatabaseOptions): Database {
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl, max: poolSize }) })
@@ -64,6 +68,8 @@ class Listener {
   readonly #url: string
   #client: Promise<pg.Client> | undefined
   readonly #waiting = new Set<{ channel: Channel; wake: () => void }>()
+  /** When each channel was heard last, on the monotonic clock. */
+  readonly #heardAt = new Map<string, number>()
 
   constructor(url: string) {
     this.#url = url
@@ -79,8 +85,11 @@ class Listener {
     try {
       // Without a session the wait is a poll: late, never wrong.
       const connected = await this.#connect().catch(() => undefined)
-      const waitMs = connected ? timeoutMs : Math.min(timeoutMs, RECONNECT_MS)
-      await delay(waitMs, undefined, { signal: done.signal }).catch(() => undefined)
+      const sinceMs = performance.now() - (this.#heardAt.get(channel) ?? Number.NEGATIVE_INFINITY)
+      const heardMs = sinceMs < RECENT_MS ? RECENT_MS - sinceMs : Number.POSITIVE_INFINITY
+      await delay(Math.min(timeoutMs, heardMs, connected ? Number.POSITIVE_INFINITY : RECONNECT_MS), undefined, {
+        signal: done.signal,
+      }).catch(() => undefined)
     } finally {
       this.#waiting.delete(waiter)
       signal.removeEventListener('abort', stop)
@@ -106,12 +115,18 @@ class Listener {
     const client = new pg.Client({ connectionString: this.#url })
     client.on('error', () => {
       this.#client = undefined
+      // What was announced while nobody listened is unknown: everybody looks.
+      for (const { wake } of this.#waiting) wake()
     })
     client.on('notification', ({ channel }) => {
+      this.#heardAt.set(channel, performance.now())
       for (const waiter of this.#waiting) if (waiter.channel === channel) waiter.wake()
     })
     await client.connect()
     await client.query('LISTEN cxrlab_outbox; LISTEN cxrlab_event')
+    // What was announced before is unknown: whoever waits looks once.
+    this.#heardAt.set('cxrlab_outbox', performance.now())
+    this.#heardAt.set('cxrlab_event', performance.now())
     return client
   }
 }

@@ -1,5 +1,5 @@
 /** The end of an attempt and what follows for its run, in one transaction: shared by workers (`end`) and the sweep of leases. */
-import { type AttemptEnding, type AttemptResult, nextState, type RunState } from '#libs/runs'
+import { type AttemptEnding, type AttemptResult, type EndedAttempt, nextState, type RunState } from '#libs/runs'
 import type { Tx } from './database.ts'
 import { endRun, lockRuns, queueRuns, recordEvent } from './moves.ts'
 
@@ -15,13 +15,13 @@ export async function moveOn(tx: Tx, attemptId: string, attempt: EndedRow, resul
     type: 'attempt.ended',
     runId,
     attemptId,
-    data: { ending: result.ending, number: attempt.number, message: result.message },
+    // Not the message: it may name an input file.
+    data: { ending: result.ending, number: attempt.number },
   })
   const next = nextState({
     ending: result.ending,
     message: result.message,
-    times: await timesEnded(tx, runId, result.ending),
-    cancelWanted: await cancelWanted(tx, runId),
+    ...(await history(tx, runId, result.ending)),
   })
   switch (next.state) {
     case 'succeeded':
@@ -48,19 +48,18 @@ export async function moveOn(tx: Tx, attemptId: string, attempt: EndedRow, resul
   return next.state
 }
 
-async function timesEnded(tx: Tx, runId: string, ending: AttemptEnding): Promise<number> {
-  const [row] = await tx.rows<{ times: number }>(
-    `SELECT count(*)::int AS times FROM attempt a JOIN run r ON r.id = a.run_id
-     WHERE a.run_id = $1::text AND a.ending = $2::text AND a.number > r.budget_from`,
-    runId,
-    ending,
-  )
-  return row?.times ?? 0
-}
+// In: run id, ending. The attempt that ends now is among them. A worker counts as lost over the run where its child had begun.
+const HISTORY = `
+  SELECT r.desired = 'cancel' AS "cancelWanted",
+    count(*) FILTER (WHERE a.ending = $2::text)::int AS times,
+    count(DISTINCT a.worker_id) FILTER (WHERE a.ending = 'lost' AND a.started_at IS NOT NULL)::int AS "workersLost"
+  FROM run r LEFT JOIN attempt a ON a.run_id = r.id AND a.number > r.budget_from
+  WHERE r.id = $1::text GROUP BY r.id`
 
-async function cancelWanted(tx: Tx, runId: string): Promise<boolean> {
-  const [row] = await tx.rows<{ desired: string }>('SELECT desired FROM run WHERE id = $1::text', runId)
-  return row?.desired === 'cancel'
+async function history(tx: Tx, runId: string, ending: AttemptEnding): Promise<Omit<EndedAttempt, 'ending' | 'message'>> {
+  const [row] = await tx.rows<Omit<EndedAttempt, 'ending' | 'message'>>(HISTORY, runId, ending)
+  if (!row) throw new Error(`run ${runId} vanished while its attempt ended`)
+  return row
 }
 
 async function storeResult(tx: Tx, runId: string, attemptId: string, result: AttemptResult): Promise<void> {

@@ -32,11 +32,12 @@ const CONFIRM = `
   )
   UPDATE attempt SET offered_at = clock_timestamp() FROM gone WHERE attempt.id = gone.attempt_id`
 
-// Those that were looked for longest ago come first, so that every waiting attempt has its turn.
+// Those that were looked for longest ago come first, so that every waiting attempt has its turn. One that somebody holds is on
+// the move: it is skipped, and this statement waits for nobody.
 const WAITING = `
   UPDATE attempt SET offered_at = clock_timestamp() WHERE id IN (
     SELECT a.id FROM attempt a WHERE a.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.attempt_id = a.id)
-    ORDER BY a.offered_at NULLS FIRST, a.id LIMIT $1::int
+    ORDER BY a.offered_at NULLS FIRST, a.id LIMIT $1::int FOR UPDATE SKIP LOCKED
   ) RETURNING 0::bigint AS id, id AS attempt_id, resource_class, queue_priority`
 
 const EXPIRED = `
@@ -59,10 +60,14 @@ export function createSchedulerStore(db: Database): SchedulerStore {
       })
       session.on('error', onLost)
       session.on('end', onLost)
-      const { rows } = await session.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LEADER_LOCK])
-      if (rows[0]?.taken) return { release: () => session.end(), lost }
-      await session.end()
-      return undefined
+      let taken = false
+      try {
+        const { rows } = await session.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LEADER_LOCK])
+        taken = rows[0]?.taken === true
+        return taken ? { release: () => session.end(), lost } : undefined
+      } finally {
+        if (!taken) await session.end()
+      }
     },
 
     async pendingOutbox(limit) {

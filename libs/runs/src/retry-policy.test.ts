@@ -5,6 +5,7 @@ const ended = (over: Partial<EndedAttempt>): EndedAttempt => ({
   ending: 'crashed',
   message: 'it broke',
   times: 1,
+  workersLost: 0,
   cancelWanted: false,
   ...over,
 })
@@ -32,6 +33,13 @@ describe('after an attempt', () => {
 
   it('a spec error fails with its own words', () => {
     expect(nextState(ended({ ending: 'spec-error' }))).toEqual({ state: 'failed', message: 'it broke' })
+  })
+
+  it('a run that three workers were lost over is poison, though its budget would allow more', () => {
+    const states = [1, 2, 3].map((times) => nextState(ended({ ending: 'lost', times, workersLost: times })))
+    expect(states.map(({ state }) => state)).toEqual(['queued', 'queued', 'failed'])
+    expect(states[2]).toMatchObject({ message: 'poison: 3 workers were lost while they computed it' })
+    expect(nextState(ended({ ending: 'crashed', workersLost: 3 })).state).toBe('queued')
   })
 
   it('a run that somebody wants cancelled is not tried again', () => {

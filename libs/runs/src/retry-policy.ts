@@ -15,6 +15,9 @@ export const RETRY_BUDGETS: Readonly<Record<AttemptEnding, number>> = {
   cancelled: 0,
 }
 
+/** A run that this many workers were lost over is poison: the next worker would be lost too. */
+export const POISON_WORKERS = 3
+
 const BACKOFF_BASE_MS = 1000
 const BACKOFF_CAP_MS = 60_000
 
@@ -28,11 +31,14 @@ export interface EndedAttempt {
   readonly message: string | null
   /** How often the run ended this way since its budgets began, this time included. */
   readonly times: number
+  /** Distinct workers that were lost while they computed the run, since its budgets began, this time included. */
+  readonly workersLost: number
   /** Somebody asked to cancel the run meanwhile. */
   readonly cancelWanted: boolean
 }
 
-export function nextState({ ending, message, times, cancelWanted }: EndedAttempt): NextState {
+/** Where the run goes. Pure: the same facts give the same state. */
+export function nextState({ ending, message, times, workersLost, cancelWanted }: EndedAttempt): NextState {
   switch (ending) {
     case 'succeeded':
     case 'paused':
@@ -40,6 +46,9 @@ export function nextState({ ending, message, times, cancelWanted }: EndedAttempt
       return { state: ending }
     default:
       if (cancelWanted) return { state: 'cancelled' }
+      if (ending === 'lost' && workersLost >= POISON_WORKERS) {
+        return { state: 'failed', message: `poison: ${workersLost} workers were lost while they computed it` }
+      }
       return times > RETRY_BUDGETS[ending] ? { state: 'failed', message: failure(ending, message, times) } : retry(ending, times)
   }
 }
