@@ -40,8 +40,18 @@ export async function lockLab(folder: LabFolder, note: (line: string) => void): 
   } catch (error) {
     throw new LabError('lab-running', `another lab is just starting on ${folder.dir}`, { cause: error })
   }
-  const record = async (children: LabState['children']) => await writeFile(folder.state, stateOf(children))
-  return { record, release: async () => await rm(folder.state, { force: true }) }
+  // One write after the other: services start at once, and two writes into one file would mix.
+  let lastWrite = Promise.resolve()
+  return {
+    async record(children) {
+      lastWrite = lastWrite.then(() => writeFile(folder.state, stateOf(children)))
+      await lastWrite
+    },
+    async release() {
+      await lastWrite.catch(() => undefined)
+      await rm(folder.state, { force: true })
+    },
+  }
 }
 
 async function readState(path: string): Promise<LabState | undefined> {

@@ -2,7 +2,6 @@
 import { realpath, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { type EmbeddedPostgres, migrate, startEmbeddedPostgres } from '#libs/run-store'
 import { CliError, LabError } from '../errors.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -10,7 +9,7 @@ import { serviceEnvironment } from './environment.ts'
 import { usablePort } from './free-port.ts'
 import { type LabFolder, logTail, openLabFolder } from './lab-folder.ts'
 import { lockLab } from './lab-lock.ts'
-import { createServiceProcess, type ServiceProcess } from './service-process.ts'
+import { createLabServices } from './lab-services.ts'
 
 export interface LabOptions {
   /** Where the lab's data lies; made where missing. */
@@ -43,13 +42,6 @@ export interface Lab {
   stop(): Promise<void>
 }
 
-const SERVICES = [
-  { name: 'api', entry: '../../../api/src/server.ts', stopWithinMs: 15_000 },
-  { name: 'scheduler', entry: '../../../scheduler/src/main.ts', stopWithinMs: 15_000 },
-  // Longer than the worker's own grace period, within which its runs checkpoint.
-  { name: 'worker', entry: '../../../worker/src/main.ts', stopWithinMs: 75_000 },
-] as const
-
 const READY_WITHIN_MS = 60_000
 const POLL_MS = 100
 
@@ -69,55 +61,23 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     undo.push(() => stopDatabase(postgres))
     await migrate(postgres.url)
 
-    let breakDown: (error: LabError) => void = () => undefined
-    const broken = new Promise<LabError>((resolve) => {
-      breakDown = resolve
-    })
-    const services: ServiceProcess[] = []
-    const environment = serviceEnvironment(options.environment, folder, {
-      databaseUrl: postgres.url,
-      queueUrl: options.queueUrl,
-      port,
-      datasetRoots,
-    })
-    const onStarted = () => {
-      const children = services.flatMap(({ name, entry, pid }) =>
-        pid() === undefined ? [] : [{ name, entry, pid: pid() as number }],
-      )
-      lock.record(children).catch((error: unknown) => note(`cannot write ${folder.state}: ${String(error)}`))
-    }
-    for (const { name, entry, stopWithinMs } of SERVICES) {
-      services.push(
-        createServiceProcess({
-          name,
-          entry: fileURLToPath(new URL(entry, import.meta.url)),
-          environment,
-          logFile: join(folder.logs, `${name}.log`),
-          stopWithinMs,
-          note,
-          ...(options.onLog && { onLine: (line: string) => options.onLog?.(name, line) }),
-          onGiveUp: breakDown,
-          onStarted,
-        }),
-      )
-    }
-    const stopServices = async () => {
-      await Promise.all(services.map((service) => service.stop()))
-    }
-    undo.push(stopServices)
+    const addresses = { databaseUrl: postgres.url, queueUrl: options.queueUrl, port, datasetRoots }
+    const environment = serviceEnvironment(options.environment, folder, addresses)
+    const services = createLabServices({ folder, lock, environment, note, onLog: options.onLog })
+    undo.push(services.stop)
     refuseWhereAborted(options.signal)
-    for (const service of services) await service.start()
+    await services.start()
     const apiUrl = `http://127.0.0.1:${port}`
-    await untilReady(apiUrl, folder, broken, options.signal)
+    await untilReady(apiUrl, folder, services.broken, options.signal)
     let stopped: Promise<void> | undefined
     return {
       apiUrl,
       dir: folder.dir,
       logs: folder.logs,
-      processes: () => Object.fromEntries(services.map((service) => [service.name, service.pid()])),
-      broken,
+      processes: services.processes,
+      broken: services.broken,
       async stop() {
-        if (stopped !== undefined) await stopServices()
+        if (stopped !== undefined) await services.stop()
         stopped ??= rewind()
         await stopped
       },
