@@ -113,7 +113,11 @@ class Listener {
 
   async #open(): Promise<pg.Client> {
     const client = new pg.Client({ connectionString: this.#url })
+    let isBroken = false
     client.on('error', () => {
+      // A session that is ended reports twice; by then the next one may be open.
+      if (isBroken) return
+      isBroken = true
       this.#client = undefined
       // What was announced while nobody listened is unknown: everybody looks.
       for (const { wake } of this.#waiting) wake()
