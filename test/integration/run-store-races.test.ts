@@ -117,6 +117,31 @@ describe('submissions, cancellations, retries and workers at once', () => {
   })
 })
 
+describe('a grid that joins a run while the run ends', () => {
+  it('sees the end: what it adds below is queued', async () => {
+    const dataset = await freshDataset(store)
+    const grid = submission(dataset)
+    await store.grids.submit(grid)
+    const ref = await leaseRun(store, idOf(grid, 'prepare'))
+    const waiters = async (count: number) => {
+      const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+      while ((await lab.sql(waiting)).length < count) await lab.sql('SELECT pg_stat_clear_snapshot()')
+    }
+    // Events are written last: with the event table held, the end stands still after all its changes, before its commit.
+    await lab.sql('BEGIN')
+    await lab.sql('LOCK TABLE event IN SHARE MODE')
+    const ended = store.attempts.end(ref, resultOf('succeeded'))
+    await waiters(1)
+    const bigger = submission(dataset, { ehr: ['vanilla', 'sex'] })
+    const submitted = store.grids.submit(bigger)
+    await waiters(2)
+    await lab.sql('COMMIT')
+    await Promise.all([ended, submitted])
+    const states = await Promise.all(idsOf(bigger, 'pretrain').map(async (id) => (await store.reader.run(id))!.state))
+    expect(states).toEqual(['queued', 'queued'])
+  })
+})
+
 describe('a reader of events that follows the cursor', () => {
   it('misses none, though many transactions write at once', async () => {
     const grid = submission(await freshDataset(store), { method: ['none'], seed: Array.from({ length: 12 }, (_, i) => 100 + i) })
