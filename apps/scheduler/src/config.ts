@@ -21,6 +21,8 @@ const schema = z.object({
   REQUEUE_SWEEP_MS: milliseconds(50, 600_000).default(5000),
   /** Time between two tries to become the one scheduler at work. */
   LEADERSHIP_RETRY_MS: milliseconds(50, 60_000).default(2000),
+  /** How long the job in hand may take to end after SIGTERM. */
+  SHUTDOWN_MS: milliseconds(100, 600_000).default(10_000),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
 })
 
@@ -32,6 +34,7 @@ export interface SchedulerConfig {
   readonly leaseSweepMs: number
   readonly requeueSweepMs: number
   readonly leadershipRetryMs: number
+  readonly shutdownMs: number
   readonly logLevel: LogLevel
 }
 
@@ -56,6 +59,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     leaseSweepMs: env.LEASE_SWEEP_MS,
     requeueSweepMs: env.REQUEUE_SWEEP_MS,
     leadershipRetryMs: env.LEADERSHIP_RETRY_MS,
+    shutdownMs: env.SHUTDOWN_MS,
     logLevel: env.LOG_LEVEL,
   }
 }

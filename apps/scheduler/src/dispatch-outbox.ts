@@ -3,14 +3,15 @@ import type { RunQueue, SchedulerStore } from '#libs/runs'
 
 const BATCH = 500
 
-/** Gives how many attempts were handed over. */
-export async function dispatchOutbox(store: SchedulerStore, queue: RunQueue): Promise<number> {
+/** Until the outbox is empty or `signal` aborts; gives how many attempts were handed over. */
+export async function dispatchOutbox(store: SchedulerStore, queue: RunQueue, signal: AbortSignal): Promise<number> {
   let handed = 0
-  for (;;) {
+  while (!signal.aborted) {
     const messages = await store.pendingOutbox(BATCH)
-    if (messages.length === 0) return handed
+    if (messages.length === 0) break
     await queue.add(messages)
     await store.confirmOutbox(messages.map(({ id }) => id))
     handed += messages.length
   }
+  return handed
 }

@@ -4,17 +4,21 @@ import { assertSchema, openRunStore } from '#libs/run-store'
 import { createLogger } from '#libs/telemetry'
 import { readConfig } from './config.ts'
 import { runScheduler } from './scheduler.ts'
+import { onShutdown } from './shutdown.ts'
+
+function fail(reason: string): never {
+  console.error(`cxrlab scheduler: ${reason}`)
+  process.exit(1)
+}
 
 async function main(): Promise<void> {
   const config = readConfig()
   const logger = createLogger({ service: 'scheduler', level: config.logLevel })
-  const stop = new AbortController()
-  process.on('SIGTERM', () => stop.abort())
-  process.on('SIGINT', () => stop.abort())
+  const stop = onShutdown({ signals: process, deadlineMs: config.shutdownMs, giveUp: fail })
   await assertSchema(config.databaseUrl)
   const store = await openRunStore({ databaseUrl: config.databaseUrl, poolSize: config.databasePoolSize })
   const queues = await createRunQueueFactory(config.queueUrl, { role: 'producer', logger })
-  await runScheduler({ store: store.scheduler, queue: queues.queue(), timing: config, logger }, stop.signal)
+  await runScheduler({ store: store.scheduler, queue: queues.queue(), timing: config, logger }, stop)
   await queues.close()
   await store.close()
 }
@@ -27,6 +31,5 @@ try {
     error instanceof AggregateError && error.message === ''
       ? error.errors.map(String).join(', ')
       : String((error as Error).message)
-  console.error(`cxrlab scheduler: ${reason.split('\n')[0]}`)
-  process.exit(1)
+  fail(reason.split('\n')[0] ?? reason)
 }

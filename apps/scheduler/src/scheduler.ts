@@ -56,7 +56,7 @@ async function lead({ store, queue, timing, logger }: SchedulerParts, signal: Ab
   await Promise.all([
     every(
       'attempts handed to the queue',
-      () => dispatchOutbox(store, queue),
+      () => dispatchOutbox(store, queue, signal),
       () => store.waitForOutbox(timing.outboxPollMs, signal),
     ),
     every(
