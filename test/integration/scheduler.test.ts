@@ -114,7 +114,8 @@ describe('the scheduler', () => {
     const { attemptId } = await queuedRun()
     const queue = new ListQueue()
     queue.isAway = true
-    schedule(queue)
+    // The search for lost jobs would make good what the outbox forgot.
+    schedule(queue, { requeueSweepMs: 60_000 })
     await queue.until(() => queue.refused > 1)
     queue.isAway = false
     await queue.until(() => queue.jobs.has(attemptId))
@@ -165,10 +166,13 @@ describe('the scheduler', () => {
     schedule(queue)
     const one = await queuedRun()
     await queue.until(() => queue.jobs.has(one.attemptId))
-    await lab.sql(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
-    )
-    const two = await queuedRun().catch(() => queuedRun())
+    const leaders = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 7270740
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+    const [first] = await lab.sql<{ pid: number }>(leaders)
+    await lab.sql('SELECT pg_terminate_backend($1)', [first!.pid])
+    const another = async () => (await lab.sql<{ pid: number }>(leaders)).some(({ pid }) => pid !== first!.pid)
+    while (!(await another())) await store.scheduler.waitForOutbox(20, new AbortController().signal)
+    const two = await queuedRun()
     await queue.until(() => queue.jobs.has(two.attemptId))
   })
 })
