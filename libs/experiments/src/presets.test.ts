@@ -117,6 +117,15 @@ describe('preset msn', () => {
 })
 
 describe('preset tiny-cpu', () => {
+  it('trains a head on cached features to its end, and others as the paper does', () => {
+    const choice = { dataset: 'nih', labels: 'sex', labelFraction: 1, seed: 1 } as const
+    const cached = presetEvaluate('tiny-cpu', { ...choice, mode: 'linear-cached' })
+    expect(cached).toMatchObject({ epochs: 300, earlyStopPatience: 300, optimiser: { lr: 1e-2 } })
+    const paper = presetEvaluate('paper', { ...choice, mode: 'linear-cached' })
+    expect(paper).toMatchObject({ epochs: 50, earlyStopPatience: 5, optimiser: { lr: 1e-4 } })
+    expect(presetEvaluate('tiny-cpu', { ...choice, mode: 'linear' })).toMatchObject({ epochs: 50, earlyStopPatience: 5 })
+  })
+
   it('has no more prototypes than images in a batch, so that its loss can fall', () => {
     const { prototypes, batch } = pretrain('tiny-cpu')
     expect(prototypes.count).toBeLessThanOrEqual(batch)
