@@ -126,6 +126,10 @@ describe('a grid through HTTP', () => {
 
   it('shows runs by state and step times in /metrics, and no patient in any log', async () => {
     expect(await api.text('/metrics')).toMatch(/cxrlab_runs\{[^}]*state="succeeded"[^}]*\} [1-9]/)
+    const worker = await (await fetch(lab.workerMetricsUrl)).text()
+    expect(worker).toMatch(/cxrlab_step_duration_seconds_count\{[^}]*method="msn"[^}]*\} [1-9]/)
+    expect(worker).toMatch(/cxrlab_images_total\{[^}]*method="msn"[^}]*\} [1-9]/)
+    expect(worker).toMatch(/cxrlab_loss\{[^}]*method="msn"[^}]*\} \d/)
     const table = await readFile(join(home, 'data/phantom/Data_Entry_2017.csv'), 'utf8')
     const images = table
       .split('\n')

@@ -45,7 +45,14 @@ async function up(context: Context, options: UpOptions): Promise<void> {
 }
 
 function announce(context: Context, lab: Lab): void {
-  const places = { api: lab.apiUrl, docs: `${lab.apiUrl}/docs`, metrics: `${lab.apiUrl}/metrics`, data: lab.dir, logs: lab.logs }
+  const places = {
+    api: lab.apiUrl,
+    docs: `${lab.apiUrl}/docs`,
+    metrics: `${lab.apiUrl}/metrics`,
+    worker: lab.workerMetricsUrl,
+    data: lab.dir,
+    logs: lab.logs,
+  }
   if (context.json()) {
     context.terminal.print(JSON.stringify(places))
     return

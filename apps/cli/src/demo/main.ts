@@ -79,7 +79,9 @@ async function demo(options: DemoOptions): Promise<number> {
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   try {
-    say(`the lab is up: ${lab.apiUrl} (interface at ${lab.apiUrl}/docs, metrics at ${lab.apiUrl}/metrics)`)
+    say(
+      `the lab is up: ${lab.apiUrl} (interface at ${lab.apiUrl}/docs, metrics at ${lab.apiUrl}/metrics and ${lab.workerMetricsUrl})`,
+    )
     const api = createApiClient(lab.apiUrl)
     const from = performance.now()
     const grid = await Promise.race([

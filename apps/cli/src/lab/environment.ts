@@ -8,6 +8,8 @@ export interface LabAddresses {
   /** Undefined: the queue lies in the same Postgres. */
   readonly queueUrl: string | undefined
   readonly port: number
+  /** Of the worker's own /metrics: step times, images and losses are known there alone. */
+  readonly workerMetricsPort: number
   readonly datasetRoots: readonly string[]
 }
 
@@ -22,5 +24,7 @@ export function serviceEnvironment(base: Environment, folder: LabFolder, address
     DATASET_ROOTS: addresses.datasetRoots.join(delimiter),
     API_HOST: '127.0.0.1',
     API_PORT: String(addresses.port),
+    METRICS_HOST: '127.0.0.1',
+    METRICS_PORT: String(addresses.workerMetricsPort),
   }
 }

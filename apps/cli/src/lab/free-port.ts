@@ -13,6 +13,12 @@ export async function usablePort(port: number): Promise<number> {
   })
 }
 
+/** A free port that is not `taken`, which nobody listens on yet. */
+export async function otherPort(taken: number): Promise<number> {
+  const port = await usablePort(0)
+  return port === taken ? await otherPort(taken) : port
+}
+
 function portError(port: number, error: NodeJS.ErrnoException): LabError {
   const options = { cause: error }
   if (error.code === 'EADDRINUSE')

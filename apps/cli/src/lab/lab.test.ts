@@ -193,12 +193,20 @@ describe('what services are told', () => {
     const dir = await tempDir()
     await mkdir(join(dir, 'with space'))
     const folder = await openLabFolder(join(dir, 'with space'))
-    const addresses = { databaseUrl: 'postgresql://127.0.0.1:1/db', queueUrl: undefined, port: 8081, datasetRoots: ['/a', '/b'] }
+    const addresses = {
+      databaseUrl: 'postgresql://127.0.0.1:1/db',
+      queueUrl: undefined,
+      port: 8081,
+      workerMetricsPort: 8082,
+      datasetRoots: ['/a', '/b'],
+    }
     const environment = serviceEnvironment({ PATH: '/bin', API_HOST: '0.0.0.0', DATABASE_URL: 'other' }, folder, addresses)
     expect(environment).toMatchObject({
       PATH: '/bin',
       API_HOST: '127.0.0.1',
       API_PORT: '8081',
+      METRICS_HOST: '127.0.0.1',
+      METRICS_PORT: '8082',
       DATABASE_URL: 'postgresql://127.0.0.1:1/db',
       QUEUE_URL: 'postgresql://127.0.0.1:1/db',
       DATASET_ROOTS: ['/a', '/b'].join(delimiter),

@@ -6,7 +6,7 @@ import { type EmbeddedPostgres, migrate, startEmbeddedPostgres } from '#libs/run
 import { CliError, LabError } from '../errors.ts'
 import { EXIT } from '../exit-codes.ts'
 import { serviceEnvironment } from './environment.ts'
-import { usablePort } from './free-port.ts'
+import { otherPort, usablePort } from './free-port.ts'
 import { type LabFolder, logTail, openLabFolder } from './lab-folder.ts'
 import { lockLab } from './lab-lock.ts'
 import { createLabServices } from './lab-services.ts'
@@ -32,6 +32,8 @@ export interface LabOptions {
 
 export interface Lab {
   readonly apiUrl: string
+  /** Where the worker shows its metrics; the api's are at `${apiUrl}/metrics`. */
+  readonly workerMetricsUrl: string
   readonly dir: string
   readonly logs: string
   /** Process ids of the services that run now. */
@@ -61,7 +63,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     undo.push(() => stopDatabase(postgres))
     await migrate(postgres.url)
 
-    const addresses = { databaseUrl: postgres.url, queueUrl: options.queueUrl, port, datasetRoots }
+    const workerMetricsPort = await otherPort(port)
+    const addresses = { databaseUrl: postgres.url, queueUrl: options.queueUrl, port, workerMetricsPort, datasetRoots }
     const environment = serviceEnvironment(options.environment, folder, addresses)
     const services = createLabServices({ folder, lock, environment, note, onLog: options.onLog })
     undo.push(services.stop)
@@ -72,6 +75,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     let stopped: Promise<void> | undefined
     return {
       apiUrl,
+      workerMetricsUrl: `http://127.0.0.1:${workerMetricsPort}/metrics`,
       dir: folder.dir,
       logs: folder.logs,
       processes: services.processes,
