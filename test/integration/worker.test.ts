@@ -189,7 +189,10 @@ describe('a request to stop', () => {
     await under.store.called('start', 'a2')
     await under.supervisor.stop()
     await Promise.all([handled, other])
-    expect(under.store.result('a1')).toMatchObject({ ending: 'preempted', message: expect.stringContaining('checkpoint') })
+    expect(under.store.result('a1')).toMatchObject({
+      ending: 'preempted',
+      message: expect.stringContaining('goes on from what is committed'),
+    })
     expect(under.store.result('a2')).toMatchObject({ ending: 'preempted' })
   })
 

@@ -49,8 +49,8 @@ function endingOfCode({ code, failed, stop }: ChildEnd): Verdict | undefined {
       return { ending: 'out-of-memory', message: message ?? 'the process ran out of memory' }
     case CHILD_EXIT.stopped:
       return stop === 'pause'
-        ? { ending: 'paused', message: 'paused; its checkpoint is committed' }
-        : { ending: 'preempted', message: 'stopped; its checkpoint is committed' }
+        ? { ending: 'paused', message: 'paused; it goes on from what is committed' }
+        : { ending: 'preempted', message: 'stopped; it goes on from what is committed' }
   }
 }
 

@@ -8,9 +8,9 @@ export interface EngineChoice {
   readonly reason: string
 }
 
-/** Which engine a spec's `engine` field means on this machine. */
+/** Which engine a worker's ENGINE setting means on this machine. */
 export function resolveEngine(wanted: EngineName | 'auto'): EngineChoice {
-  if (wanted !== 'auto') return { engine: wanted, reason: 'asked for by the spec' }
+  if (wanted !== 'auto') return { engine: wanted, reason: 'asked for by ENGINE' }
   return { engine: 'onnx', reason: 'auto: the compiled engine on ONNX Runtime; eager is the slow reference' }
 }
 

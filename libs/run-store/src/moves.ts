@@ -1,11 +1,11 @@
 /**
- * Moves of runs from state to state, for use inside a transaction. Each is a compare-and-set with its event; what becomes
+ * Moves of runs from state to state, for use inside a transaction. Each is a compare-and-set with its event, guarded by the
+ * table of transitions in libs/runs; what becomes
  * runnable gets its attempt and outbox row in the same statement. Rows are locked in the order (level, id): upstreams first.
  */
+import { statesBefore } from '#libs/runs'
 import type { Sql, Tx } from './database.ts'
 import type { PendingEvent } from './pending-events.ts'
-
-export const END_STATES = ['succeeded', 'failed', 'cancelled', 'upstream-failed'] as const
 
 export function recordEvent(tx: Sql, event: PendingEvent): void {
   ;(tx as Tx).pendingEvents.push(event)
@@ -22,7 +22,7 @@ const QUEUE_RUNS = `
   WITH moved AS (
     UPDATE run SET state = 'queued', queued_at = clock_timestamp(), ended_at = NULL, message = NULL, root_run_id = NULL, desired = 'run',
       progress_done = NULL, progress_total = NULL, progress_unit = NULL
-    WHERE id = ANY($1::text[]) AND state NOT IN ('queued', 'succeeded')
+    WHERE id = ANY($1::text[]) AND state = ANY($3::text[])
     RETURNING id, level, priority, resource_class
   ), made AS (
     INSERT INTO attempt (id, run_id, number, state, resource_class, queue_priority, not_before)
@@ -43,7 +43,12 @@ export async function queueRuns(
   options: { readonly notBeforeMs?: number } = {},
 ): Promise<string[]> {
   if (runIds.length === 0) return []
-  const made = await tx.rows<{ attempt_id: string; run_id: string }>(QUEUE_RUNS, [...runIds], options.notBeforeMs ?? 0)
+  const made = await tx.rows<{ attempt_id: string; run_id: string }>(
+    QUEUE_RUNS,
+    [...runIds],
+    options.notBeforeMs ?? 0,
+    statesBefore('queued'),
+  )
   for (const { attempt_id, run_id } of made) recordEvent(tx, { type: 'run.queued', runId: run_id, attemptId: attempt_id })
   if (made.length > 0) await tx.rows(`SELECT pg_notify('cxrlab_outbox', '')::text`)
   return made.map(({ run_id }) => run_id)
@@ -89,16 +94,16 @@ export async function failDependents(tx: Sql, rootRunId: string): Promise<void> 
 
 const END_RUN = `
   UPDATE run SET state = $2::text, ended_at = clock_timestamp(), message = $3::text, desired = 'run'
-  WHERE id = $1::text AND state NOT IN ('succeeded', 'failed', 'cancelled', 'upstream-failed') RETURNING id`
+  WHERE id = $1::text AND state = ANY($4::text[]) RETURNING id`
 
-/** Ends a run that the caller has locked, and moves what hangs on it. False: it had ended before. */
+/** Ends a run that the caller has locked, and moves what hangs on it. False: it had ended before, or its state does not lead there. */
 export async function endRun(
   tx: Sql,
   runId: string,
   state: 'succeeded' | 'failed' | 'cancelled',
   message: string | null,
 ): Promise<boolean> {
-  const ended = await tx.rows(END_RUN, runId, state, message)
+  const ended = await tx.rows(END_RUN, runId, state, message, statesBefore(state))
   if (ended.length === 0) return false
   recordEvent(tx, { type: `run.${state}`, runId })
   if (state === 'succeeded') await unblockDependents(tx, runId)

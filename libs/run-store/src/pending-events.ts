@@ -1,4 +1,5 @@
 /** Events of a transaction, written at its end. */
+import { ADVISORY_LOCKS } from './advisory-locks.ts'
 import type { Sql } from './database.ts'
 
 export interface PendingEvent {
@@ -9,9 +10,6 @@ export interface PendingEvent {
   /** Ids, states, counts; no patient-derived value. */
   readonly data?: Readonly<Record<string, string | number | boolean | null>>
 }
-
-/** Held from the first event to the commit, so that event ids rise in the order of commits and a cursor misses none. */
-const EVENT_LOCK = 7_270_742
 
 const INSERT = `
   INSERT INTO event (type, run_id, grid_id, attempt_id, data)
@@ -29,7 +27,7 @@ export async function flushEvents(tx: Sql & { readonly pendingEvents: PendingEve
     attempt_id: attemptId,
     data,
   }))
-  await tx.rows(`SELECT pg_advisory_xact_lock(${EVENT_LOCK})::text`)
+  await tx.rows(`SELECT pg_advisory_xact_lock(${ADVISORY_LOCKS.events})::text`)
   await tx.rows(INSERT, JSON.stringify(records))
   await tx.rows(`SELECT pg_notify('cxrlab_event', '')::text`)
 }

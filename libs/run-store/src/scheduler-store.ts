@@ -1,10 +1,8 @@
 /** The scheduler's side of the store. */
 import type { OutboxMessage, SchedulerStore } from '#libs/runs'
+import { ADVISORY_LOCKS } from './advisory-locks.ts'
 import type { Database, Tx } from './database.ts'
 import { lockRunOf, moveOn } from './end-attempt.ts'
-
-/** Session-level advisory lock of the one scheduler at work. */
-const LEADER_LOCK = 7_270_740
 
 interface MessageRow {
   readonly id: bigint
@@ -62,7 +60,9 @@ export function createSchedulerStore(db: Database): SchedulerStore {
       session.on('end', onLost)
       let taken = false
       try {
-        const { rows } = await session.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LEADER_LOCK])
+        const { rows } = await session.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [
+          ADVISORY_LOCKS.leader,
+        ])
         taken = rows[0]?.taken === true
         return taken ? { release: () => session.end(), lost } : undefined
       } finally {

@@ -35,7 +35,7 @@ export class ArtifactMismatchError extends Error {
   override readonly name = 'ArtifactMismatchError'
 }
 
-/** The supervisor asked the child to checkpoint and stop; the checkpoint is committed. */
+/** The supervisor asked the child to stop: what a run of this kind can commit midway is committed (an evaluation starts again). */
 export class StoppedError extends Error {
   readonly code = 'stopped'
   override readonly name = 'StoppedError'

@@ -1,18 +1,6 @@
 /** What the command line reads of the api's answers; unknown fields are let through, so that an older `cxrlab` reads a newer api. */
 import { z } from 'zod'
 
-export const RUN_STATES = [
-  'blocked',
-  'queued',
-  'running',
-  'succeeded',
-  'failed',
-  'paused',
-  'cancelled',
-  'upstream-failed',
-] as const
-export type WireRunState = (typeof RUN_STATES)[number]
-
 const countsSchema = z.record(z.string(), z.number())
 const runCountsSchema = z.object({ new: z.number(), reused: z.number(), joined: z.number(), retried: z.number() })
 const progressSchema = z.object({ done: z.number(), total: z.number(), unit: z.string() }).nullable()

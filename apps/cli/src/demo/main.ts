@@ -61,6 +61,8 @@ async function runGrid(api: ApiClient, data: DemoData): Promise<ReturnType<typeo
 async function demo(options: DemoOptions): Promise<number> {
   const config = readConfig()
   const data = await dataOf(options)
+  const interrupted = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted.abort())
   const lab = await startLab({
     dir: options.dir,
     port: 0,
@@ -68,16 +70,18 @@ async function demo(options: DemoOptions): Promise<number> {
     queueUrl: config.queueUrl,
     environment: config.environment,
     note: say,
+    // From the very start: a signal that nobody hears would leave the services behind.
+    signal: interrupted.signal,
   })
   const stop = () => {
     say('stopping')
     lab.stop().then(
-      () => process.exit(130),
+      () => process.exit(EXIT.interrupted),
       () => process.exit(1),
     )
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  interrupted.signal.addEventListener('abort', stop, { once: true })
+  if (interrupted.signal.aborted) stop()
   try {
     say(
       `the lab is up: ${lab.apiUrl} (interface at ${lab.apiUrl}/docs, metrics at ${lab.apiUrl}/metrics and ${lab.workerMetricsUrl})`,

@@ -23,7 +23,7 @@ link.send({ type: 'ready' })
 const assignment = await link.assignment
 const log = logger.child({ run_id: assignment.runId, attempt_id: assignment.attemptId })
 try {
-  const done = await runAssignment(assignment, config, link)
+  const done = await runAssignment(assignment, config, link, log)
   await link.sendLast({ type: 'done', ...done })
   process.exit(CHILD_EXIT.done)
 } catch (error) {

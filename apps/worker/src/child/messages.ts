@@ -37,6 +37,7 @@ export class SupervisorLink implements MetricSink {
   }
 
   record(points: readonly MetricPoint[]): void {
+    // JSON has no word for the others; a loss or gradient that is none of a number ends the run before it comes here.
     for (const { step, name, value } of points) if (Number.isFinite(value)) this.#points.push([step, name, value])
     if (this.#points.length >= FLUSH_POINTS || performance.now() - this.#lastFlushMs >= FLUSH_MS) this.flush()
   }

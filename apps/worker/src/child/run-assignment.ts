@@ -3,6 +3,7 @@ import { createCheckpointStore, encodeSafetensors, type ObjectStore, openObjectS
 import { dataSources, openPack, preparePack } from '#libs/datasets'
 import { createExecutor, type Executor, resolveEngine } from '#libs/engine'
 import type { EvaluateSpec, MsnPretrainSpec, PrepareSpec, PretrainSpec } from '#libs/experiments'
+import type { Logger } from '#libs/telemetry'
 import {
   type ArtifactRef,
   type AssignmentMessage,
@@ -30,9 +31,15 @@ interface Job {
   readonly store: ObjectStore
   readonly link: SupervisorLink
   readonly control: LoopControl
+  readonly log: Logger
 }
 
-export async function runAssignment(assignment: AssignmentMessage, config: ChildConfig, link: SupervisorLink): Promise<Done> {
+export async function runAssignment(
+  assignment: AssignmentMessage,
+  config: ChildConfig,
+  link: SupervisorLink,
+  log: Logger,
+): Promise<Done> {
   const store = await openObjectStore(config.objectStoreUrl, config.objectStoreOptions)
   const job: Job = {
     assignment,
@@ -40,6 +47,7 @@ export async function runAssignment(assignment: AssignmentMessage, config: Child
     store,
     link,
     control: { stopRequested: link.stopRequested, now: () => performance.now() },
+    log,
   }
   const { spec } = assignment
   switch (spec.kind) {
@@ -89,10 +97,23 @@ async function randomInit(job: Job, spec: Extract<PretrainSpec, { method: 'none'
   return { artifacts, results: [], summary: { steps: 0 } }
 }
 
-function executorOf({ config, link }: Job): Executor {
-  const { engine } = resolveEngine(config.engine)
-  link.send({ type: 'engine', engine, threads: config.engineThreads, startUpMs: Math.round(performance.now()) })
-  return createExecutor(engine, { threads: config.engineThreads })
+/** Tells the supervisor which engine computes, and what its first step cost to trace, compile and load. */
+function executorOf({ config, link, log }: Job): Executor {
+  const { engine, reason } = resolveEngine(config.engine)
+  log.info({ engine, reason, threads: config.engineThreads }, 'engine chosen')
+  const executor = createExecutor(engine, { threads: config.engineThreads })
+  let isFirst = true
+  return {
+    name: executor.name,
+    load: async (step, state) => {
+      const fromMs = performance.now()
+      const session = await executor.load(step, state)
+      if (isFirst)
+        link.send({ type: 'engine', engine, threads: config.engineThreads, startUpMs: Math.round(performance.now() - fromMs) })
+      isFirst = false
+      return session
+    },
+  }
 }
 
 async function pretrainMsn(job: Job, spec: MsnPretrainSpec): Promise<Done> {

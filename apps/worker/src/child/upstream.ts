@@ -27,10 +27,7 @@ export async function pretrainedBackbone(
   const { role, network } = selected(pretrain, spec.network)
   const { tensors } = await createCheckpointStore(store, runId, assignment.semantics).load(role)
   const state = Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]))
-  const weights = Object.fromEntries(
-    Object.entries(backboneOf(state, network)).filter(([name]) => !name.startsWith('backbone.prototypes')),
-  )
-  return { backbone: pretrain.backbone, weights }
+  return { backbone: pretrain.backbone, weights: backboneOf(state, network) }
 }
 
 /** Random initialisation has one network; an MSN run commits its selected epoch as `best`. */
