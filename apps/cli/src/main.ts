@@ -5,6 +5,7 @@ import { createApiClient } from './client/api-client.ts'
 import type { Context, Terminal } from './commands/context.ts'
 import { addDatasets } from './commands/datasets.ts'
 import { addGrids } from './commands/grids.ts'
+import { addMigrate } from './commands/migrate.ts'
 import { addRuns } from './commands/runs.ts'
 import { addSubmit } from './commands/submit.ts'
 import { addUp } from './commands/up.ts'
@@ -42,7 +43,7 @@ export async function main(args: readonly string[], terminal: Terminal = realTer
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.print(text.trimEnd()), writeErr: (text) => terminal.note(text.trimEnd()) })
     .showHelpAfterError('(cxrlab --help tells more)')
-  for (const add of [addUp, addSubmit, addWatch, addGrids, addRuns, addDatasets]) add(program, context)
+  for (const add of [addUp, addSubmit, addWatch, addGrids, addRuns, addDatasets, addMigrate]) add(program, context)
   inheritSettings(program)
   try {
     await program.parseAsync([...args], { from: 'user' })
