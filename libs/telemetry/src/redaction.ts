@@ -1,4 +1,4 @@
-/** What never reaches a log line: secrets by the name of their field, and credentials inside connection strings. */
+/** What never reaches a log line: secrets by the name of their field, API keys, and credentials inside connection strings. */
 
 export const REDACTED = '[redacted]'
 
@@ -32,10 +32,14 @@ const CREDENTIALS = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]*@/gi
 const CREDENTIAL_PARAMETERS =
   /([?&](?:password|sslpassword|token|x-amz-signature|x-amz-credential|x-amz-security-token)=)[^&\s"'<>]+/gi
 
-/** Replaces user and password of every URL in `text`, and secret query parameters (signed addresses, libpq options). */
+/** The form of an API key (libs/runs); what sticks to its ends is no reason to let it pass. */
+const API_KEYS = /cxrlab_[A-Za-z0-9_-]{43,}/g
+
+/** Replaces API keys, user and password of every URL in `text`, and secret query parameters (signed addresses, libpq options). */
 export function redactText(text: string): string {
-  if (!text.includes('://')) return text
-  return text.replace(CREDENTIALS, `$1${REDACTED}@`).replace(CREDENTIAL_PARAMETERS, `$1${REDACTED}`)
+  const withoutKeys = text.includes('cxrlab_') ? text.replace(API_KEYS, REDACTED) : text
+  if (!withoutKeys.includes('://')) return withoutKeys
+  return withoutKeys.replace(CREDENTIALS, `$1${REDACTED}@`).replace(CREDENTIAL_PARAMETERS, `$1${REDACTED}`)
 }
 
 /** A copy of a plain value with secret fields replaced. Class instances are left as they are: serializers of the logger own them. */

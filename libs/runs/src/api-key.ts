@@ -1,0 +1,30 @@
+/** API keys: what they look like, what is kept of them, and what their roles allow. Why a plain hash is enough: docs/adr/0024. */
+import { createHash, randomBytes } from 'node:crypto'
+
+/** Each role may do all that the ones before it may. */
+export const API_ROLES = ['read', 'submit', 'admin'] as const
+export type ApiRole = (typeof API_ROLES)[number]
+
+const KEY_BYTES = 32
+/** The prefix lets logs (redaction of libs/telemetry) and scanners of repositories tell a key from other text. */
+const PREFIX = 'cxrlab_'
+const PATTERN = /^cxrlab_[A-Za-z0-9_-]{43}$/
+
+/** A new key of 256 random bits, to be shown once. */
+export function newApiKey(): string {
+  return `${PREFIX}${randomBytes(KEY_BYTES).toString('base64url')}`
+}
+
+/** Whether the text has a key's form; whether the key exists only the store knows. */
+export function isApiKey(text: string): boolean {
+  return PATTERN.test(text)
+}
+
+/** SHA-256 of a key, 64 hex digits: all that is stored of it. */
+export function hashApiKey(key: string): string {
+  return createHash('sha256').update(key).digest('hex')
+}
+
+export function roleAllows(role: ApiRole, needed: ApiRole): boolean {
+  return API_ROLES.indexOf(role) >= API_ROLES.indexOf(needed)
+}
