@@ -12,6 +12,7 @@ import type {
   MetricSink,
   NamedTensors,
   PretrainDataSource,
+  StoredCheckpoint,
   ViewBatch,
 } from './ports.ts'
 import { stateFrom, withShapes } from './tensors.ts'
@@ -72,8 +73,8 @@ class Pretraining {
   readonly #loop: PretrainLoop
   #session!: Session
   #ledger: Ledger = { step: 0, epochLossSum: 0, bestEpoch: -1, bestEpochLoss: Infinity, lastEpochLoss: Infinity }
-  /** The selected weights, not yet written. */
-  #unsavedBest: NamedTensors | null = null
+  /** The selected weights, not yet written, as of the end of their epoch. */
+  #unsavedBest: StoredCheckpoint | null = null
   #lastSaveMs = 0
   #waitMs = 0
 
@@ -178,7 +179,7 @@ class Pretraining {
     if (this.#loop.select === 'last' || ledger.lastEpochLoss < ledger.bestEpochLoss) {
       ledger.bestEpoch = position.epoch
       ledger.bestEpochLoss = ledger.lastEpochLoss
-      this.#unsavedBest = this.#named(this.#loop.evaluable)
+      this.#unsavedBest = { step: ledger.step, meta: toMeta(ledger), tensors: this.#named(this.#loop.evaluable) }
     }
     return [{ step: position.step, name: 'epochLoss', value: ledger.lastEpochLoss }]
   }
@@ -198,7 +199,7 @@ class Pretraining {
 
   async #saveBest(): Promise<void> {
     if (!this.#unsavedBest) return
-    await this.#loop.checkpoints.save({ step: this.#ledger.step, meta: toMeta(this.#ledger), tensors: this.#unsavedBest }, 'best')
+    await this.#loop.checkpoints.save(this.#unsavedBest, 'best')
     this.#unsavedBest = null
   }
 

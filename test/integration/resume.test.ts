@@ -1,0 +1,76 @@
+/**
+ * Exact resume, on the worker's real child process: killed with SIGKILL at steps drawn from a seed, taken up by a fresh process
+ * from the last whole checkpoint, it ends with the weights of a run that nobody disturbed, bit for bit.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { FromChild } from '#libs/training'
+import { drawsOf } from '#libs/training'
+import {
+  type ChildLab,
+  type ChildRun,
+  checkpointsOf,
+  differing,
+  openChildLab,
+  pretrainAssignment,
+  runChild,
+  TINY_STEPS,
+  tinyPretrain,
+} from './fixtures/real-child.ts'
+
+const KILLS = 2
+
+let lab: ChildLab
+beforeAll(async () => {
+  lab = await openChildLab()
+})
+afterAll(() => lab?.close())
+
+const runIdOf = (seed: number, kind: number) => `${String(seed).padStart(4, '0')}${kind}`.padEnd(64, 'e')
+const summaryOf = ({ messages }: ChildRun) => messages.find((message) => message.type === 'done')?.summary
+const committedStep = (message: FromChild) =>
+  message.type === 'checkpoint-committed' && message.role === 'periodic' ? message.step : -1
+
+/** Steps at which a seed kills, and the cadence that it writes checkpoints at: every step, or some of them. */
+function killPlan(seed: number) {
+  const uniform = drawsOf({ seed, purpose: 'kill' })
+  const steps = Array.from({ length: KILLS }, () => 2 + Math.floor(uniform() * (TINY_STEPS / 2))).sort((a, b) => a - b)
+  return { steps, checkpointEveryMs: 1 + Math.floor(uniform() * 60) }
+}
+
+describe.each(['onnx'])('a pretraining on %s whose child is killed with SIGKILL', (engine) => {
+  it.each([11, 12, 13])('at steps drawn from seed %i ends with the weights of an undisturbed run, bit for bit', async (seed) => {
+    const spec = tinyPretrain(seed)
+    const undisturbed = runIdOf(seed, 0)
+    expect((await runChild(lab.storeUrl, pretrainAssignment(undisturbed, spec), { engine })).exit.code).toBe(0)
+
+    const killed = runIdOf(seed, 1)
+    const { steps, checkpointEveryMs } = killPlan(seed)
+    const assignment = pretrainAssignment(killed, spec, { checkpointEveryMs })
+    let committed = 0
+    for (const step of steps) {
+      const { exit } = await runChild(lab.storeUrl, assignment, {
+        engine,
+        onMessage: (message, child) => {
+          committed = Math.max(committed, committedStep(message))
+          if (committedStep(message) >= step) child.kill('SIGKILL')
+        },
+      })
+      expect(exit.signal).toBe('SIGKILL')
+    }
+    const last = await runChild(lab.storeUrl, assignment, { engine })
+    expect(last.exit.code, last.stderr).toBe(0)
+    const resumedFrom = Number(summaryOf(last)?.resumedFromStep)
+    // What was said to be committed is there; the kill may have come just after the next one was written.
+    expect(resumedFrom).toBeGreaterThanOrEqual(committed)
+    expect(resumedFrom).toBeLessThan(TINY_STEPS)
+    console.info(`${engine}, seed ${seed}: killed at steps ${steps}, resumed from ${resumedFrom} of ${TINY_STEPS}`)
+
+    for (const role of ['best', 'final'] as const) {
+      const expected = await checkpointsOf(lab.store, undisturbed).load(role)
+      const found = await checkpointsOf(lab.store, killed).load(role)
+      expect(Object.keys(found.tensors).length).toBeGreaterThan(60)
+      expect(differing(expected, found), role).toEqual([])
+      expect(found.meta).toEqual(expected.meta)
+    }
+  })
+})
