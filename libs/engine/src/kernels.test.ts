@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Step, type TensorMap, tf } from '#libs/msn'
+import { barrier, type Step, type TensorMap, tf } from '#libs/msn'
 import { createExecutor } from './engines.ts'
 import { compileStep } from './onnx/onnx-executor.ts'
 import { filler } from './testing.ts'
@@ -183,7 +183,25 @@ const PRODUCTS: KernelCase[] = [false, true].flatMap((transposeA) =>
   }),
 )
 
-const KERNEL_CASES: readonly KernelCase[] = [...UNARY, ...BINARY, ...MORE_ELEMENTWISE, ...REDUCTIONS, ...SHAPING, ...PRODUCTS]
+const ORDERING: readonly KernelCase[] = [
+  { kernel: 'Barrier', shapes: [[2, 3], [3]], run: (x, y) => barrier(x!, [y!]) },
+  {
+    kernel: 'Barrier',
+    title: 'after values that are no numbers',
+    shapes: [[2, 3], [4, 2], []],
+    run: (x, y, z) => barrier(x!, [tf.log(tf.sub(tf.neg(tf.abs(y!)), 1)), z!, tf.div(1, tf.sub(z!, z!))]),
+  },
+]
+
+const KERNEL_CASES: readonly KernelCase[] = [
+  ...UNARY,
+  ...BINARY,
+  ...MORE_ELEMENTWISE,
+  ...REDUCTIONS,
+  ...SHAPING,
+  ...PRODUCTS,
+  ...ORDERING,
+]
 
 function stepOf(kernelCase: KernelCase, gradient: boolean): Step {
   const names = kernelCase.shapes.map((_, i) => `x${i}`)
@@ -270,6 +288,7 @@ const WITHOUT_GRADIENT = new Set([
   'Sign',
   'Step',
   'AddN',
+  'Barrier',
   // Needs a cumulative product.
   'Prod',
   // Its tfjs gradient is an UnsortedSegmentSum, which no step uses.

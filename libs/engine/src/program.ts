@@ -89,6 +89,8 @@ export interface OpAttributes extends ElementwiseAttributes, ReductionAttributes
   Softmax: { readonly axis: number }
   LogSoftmax: { readonly axis: number }
   BatchMatMul: { readonly transposeA: boolean; readonly transposeB: boolean }
+  /** Its first input, but not before the others are computed. Two of them are never one. */
+  Barrier: NoAttributes
 }
 export type OpKind = keyof OpAttributes
 

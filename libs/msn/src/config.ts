@@ -72,6 +72,8 @@ export interface MsnConfig {
   readonly target: TargetConfig
   readonly optimiser: OptimiserConfig
   readonly epochs: number
+  /** Images whose views pass the trunk at a time, which bounds the memory of a step; null or absent: all. Same results. */
+  readonly microBatch?: number | null
 }
 
 /** Sizes of one kind of view. */
@@ -120,6 +122,12 @@ export function checkBackbone(backbone: BackboneConfig): void {
   }
 }
 
+/** @throws MsnConfigError unless `microBatch` is a positive integer, null or absent */
+export function checkMicroBatch(microBatch: number | null | undefined): void {
+  if (microBatch == null || (Number.isInteger(microBatch) && microBatch > 0)) return
+  throw new MsnConfigError('microBatch', `${microBatch} is not a positive number of images`)
+}
+
 function viewOf(grid: number, dropped: number, rows: number, field: string): ViewLayout {
   const patches = grid * grid
   const kept = keptCount(patches, dropped)
@@ -131,6 +139,7 @@ function viewOf(grid: number, dropped: number, rows: number, field: string): Vie
 export function msnLayout(config: MsnConfig, batch: number): MsnLayout {
   const { backbone, views, mask } = config
   checkBackbone(backbone)
+  checkMicroBatch(config.microBatch)
   if (!Number.isInteger(batch) || batch < 2) throw new MsnConfigError('batch', `BatchNorm needs at least 2 images, not ${batch}`)
   const grid = gridOf(backbone, backbone.imagePx)
   const focal =

@@ -1,6 +1,7 @@
 export type { AdamConfig } from './adamw.ts'
 export { biasCorrections } from './adamw.ts'
 export { backboneFeatures, backboneParameters, type PatchInput } from './backbone.ts'
+export { barrier } from './barrier.ts'
 export { bceWithLogits } from './bce.ts'
 export {
   backboneInitialState,

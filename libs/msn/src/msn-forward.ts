@@ -1,15 +1,21 @@
 /** One MSN forward and backward pass, without any update. */
 import type { Tensor } from '@tensorflow/tfjs'
 import { backboneFeatures, backboneParameters } from './backbone.ts'
-import { type BackboneConfig, type MsnConfig, type MsnLayout, msnLayout, type ViewLayout } from './config.ts'
+import { type MsnConfig, type MsnLayout, msnLayout, type ViewLayout } from './config.ts'
 import { ehrParameters, fuseEhr } from './ehr.ts'
-import { differentiate } from './gradients.ts'
 import { headBuffers, headParameters, projectionHead } from './head.ts'
 import { msnLoss, targetAssignments } from './loss.ts'
+import {
+  differentiateAtOnce,
+  differentiateInPieces,
+  featuresInPieces,
+  inPieces,
+  type TrunkAndHead,
+  type TrunkPiece,
+} from './micro-batches.ts'
 import { type ParameterSpec, type Parameters, parameter } from './parameters.ts'
 import { prototypeParameter } from './prototypes.ts'
 import type { Shape, TensorMap } from './step.ts'
-import { tf } from './tf.ts'
 
 /** The parameter lists of one configuration. */
 export interface MsnParameters {
@@ -54,9 +60,22 @@ export function msnBatchShapes(config: MsnConfig, layout: MsnLayout): Record<str
   return shapes
 }
 
-function featuresOf(backbone: BackboneConfig, params: Parameters, batch: TensorMap, name: string, view: ViewLayout): Tensor {
-  const patches = parameter(batch, `${name}.patches`)
-  return backboneFeatures(backbone, params, { patches, positions: batch[`${name}.positions`] ?? null, grid: view.grid })
+type ViewKind = 'target' | 'random' | 'focal'
+
+/** The rows of one kind of view on their way through the trunk, `microBatch` images at a time. */
+function viewPieces(config: MsnConfig, layout: MsnLayout, batch: TensorMap, kind: ViewKind): TrunkPiece[] {
+  const view = layout[kind]
+  if (!view) return []
+  const patches = parameter(batch, `${kind}.patches`)
+  const positions = batch[`${kind}.positions`]
+  const size = config.microBatch ? (config.microBatch * view.rows) / layout.batch : null
+  return inPieces({ patches, ...(positions && { positions }) }, size, (params, inputs) =>
+    backboneFeatures(config.backbone, params, {
+      patches: parameter(inputs, 'patches'),
+      positions: inputs.positions ?? null,
+      grid: view.grid,
+    }),
+  )
 }
 
 export interface MsnPass {
@@ -79,17 +98,25 @@ export interface MsnNetworks {
 /** Loss and gradients of one batch. The target side is computed outside the differentiated function: it has no gradient. */
 export function msnPass(config: MsnConfig, batchSize: number, networks: MsnNetworks, batch: TensorMap): MsnPass {
   const layout = msnLayout(config, batchSize)
-  const targetFeatures = featuresOf(config.backbone, networks.target, batch, 'target', layout.target)
+  const targetFeatures = featuresInPieces({ ...networks.target }, viewPieces(config, layout, batch, 'target'))
   const target = projectionHead(networks.target, targetFeatures, [layout.batch], networks.targetBuffers)
   const t = targetAssignments(target.z, networks.prototypes, config.loss)
+  const anchors = [...viewPieces(config, layout, batch, 'random'), ...viewPieces(config, layout, batch, 'focal')]
+  const inTrunk = new Set(backboneParameters(config.backbone).map(({ name }) => name))
   const names = msnParameters(config).trained.map(({ name }) => name)
-  const tensors = { ...networks.online, prototypes: networks.prototypes }
-  const { loss, gradients, extras } = differentiate(tensors, names, (params) => {
-    const headInput = anchorFeatures(config, layout, params, batch)
-    const { z, buffers } = projectionHead(params, headInput, headGroups(config, layout), networks.onlineBuffers)
-    const { loss, ce, memax, logP, p } = msnLoss(z, parameter(params, 'prototypes'), t, config.loss)
-    return { loss, extras: { ce, memax, logP, p, z, headInput, ...buffers } }
-  })
+  const work: TrunkAndHead = {
+    tensors: { ...networks.online, prototypes: networks.prototypes },
+    trunkNames: names.filter((name) => inTrunk.has(name)),
+    headNames: names.filter((name) => !inTrunk.has(name)),
+    pieces: anchors,
+    head: (params, features) => {
+      const headInput = config.ehr ? fuseEhr(params, features, parameter(batch, 'ehr')) : features
+      const { z, buffers } = projectionHead(params, headInput, headGroups(config, layout), networks.onlineBuffers)
+      const { loss, ce, memax, logP, p } = msnLoss(z, parameter(params, 'prototypes'), t, config.loss)
+      return { loss, extras: { ce, memax, logP, p, z, headInput, ...buffers } }
+    },
+  }
+  const { loss, gradients, extras } = config.microBatch ? differentiateInPieces(work, [t]) : differentiateAtOnce(work)
   const bufferNames = new Set(msnParameters(config).buffers.map(({ name }) => name))
   const onlineBuffers = Object.fromEntries(Object.entries(extras).filter(([name]) => bufferNames.has(name)))
   const values = Object.fromEntries(Object.entries(extras).filter(([name]) => !bufferNames.has(name)))
@@ -97,16 +124,8 @@ export function msnPass(config: MsnConfig, batchSize: number, networks: MsnNetwo
     values: { loss, ...values, t, zTarget: target.z },
     onlineBuffers,
     targetBuffers: target.buffers,
-    gradients,
+    gradients: Object.fromEntries(names.map((name) => [name, parameter(gradients, name)])),
   }
-}
-
-/** Anchor rows as they enter the head: random (B), focal 0 (B), focal 1 (B), ..., fused with EHR where there is any. */
-function anchorFeatures(config: MsnConfig, layout: MsnLayout, params: Parameters, batch: TensorMap): Tensor {
-  const random = featuresOf(config.backbone, params, batch, 'random', layout.random)
-  const focal = layout.focal ? [featuresOf(config.backbone, params, batch, 'focal', layout.focal)] : []
-  const anchors = focal.length > 0 ? tf.concat([random, ...focal], 0) : random
-  return config.ehr ? fuseEhr(params, anchors, parameter(batch, 'ehr')) : anchors
 }
 
 /** Row counts of the anchors' BatchNorm groups. */

@@ -75,6 +75,26 @@ const matMul: Lowering<'BatchMatMul'> = (op, { builder, inputs, outputs, inputVa
   builder.node('FusedMatMul', inputs, outputs, { attributes, domain: CONTRIB_DOMAIN })
 }
 
+/**
+ * ONNX has no control edges. A reshape is free, and here its shape waits for the other inputs: one element of each, as integers
+ * (so that NaN and infinity vanish too), times zero, plus the shape.
+ */
+const barrier: Lowering<'Barrier'> = (_, { builder, inputs, outputs, inputValues, outputValues }) => {
+  const [x, ...after] = inputs
+  const firsts = after.map((name, i) => {
+    const flat = inputValues[i + 1]!.shape.length === 1 ? name : builder.intermediate('Reshape', [name, builder.integers([-1])])
+    const bounds = [builder.integers([0]), builder.integers([1]), builder.integers([0])]
+    return builder.intermediate('Slice', [flat, ...bounds])
+  })
+  const axis = { attributes: [attribute.int('axis', 0)] }
+  const all = firsts.length === 1 ? firsts[0]! : builder.intermediate('Concat', firsts, axis)
+  const whole = builder.intermediate('Cast', [all], { attributes: [attribute.int('to', ELEMENT_TYPE.int64)] })
+  const zeros = builder.intermediate('Mul', [whole, builder.integers([0])])
+  const zero = builder.intermediate('ReduceSum', [zeros, builder.integers([0])], { attributes: [attribute.int('keepdims', 1)] })
+  const shape = builder.intermediate('Add', [zero, builder.integers(outputValues[0]!.shape)])
+  builder.node('Reshape', [x!, shape], outputs)
+}
+
 const LOWERINGS: Lowerings = {
   Abs: direct('Abs'),
   Ceil: direct('Ceil'),
@@ -191,6 +211,7 @@ const LOWERINGS: Lowerings = {
   Softmax: withAxis('Softmax'),
   LogSoftmax: withAxis('LogSoftmax'),
   BatchMatMul: matMul,
+  Barrier: barrier,
 }
 
 /** Appends the ONNX nodes of one operation. */

@@ -34,6 +34,11 @@ export function eliminateCommonSubexpressions(program: Program): Program {
   const ops: Op[] = []
   for (const original of program.ops) {
     const op = { ...original, inputs: original.inputs.map(representative) } as Op
+    // What follows a barrier is meant to be computed again.
+    if (op.kind === 'Barrier') {
+      ops.push(op)
+      continue
+    }
     const key = opKey(op, values)
     const first = seen.get(key)
     if (first === undefined) {

@@ -1,6 +1,6 @@
 import * as ort from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
-import { finetuneStep, type Step, type TensorMap, tf } from '#libs/msn'
+import { barrier, finetuneStep, type Step, type TensorMap, tf } from '#libs/msn'
 import { lowerToOnnx } from '../onnx/lower.ts'
 import { sessionOptions } from '../onnx/runtime.ts'
 import { type Op, type Program, valueAt } from '../program.ts'
@@ -186,5 +186,23 @@ describe('eliminateCommonSubexpressions', () => {
     expect(kindsOf(eliminateCommonSubexpressions(program))).toEqual(['ClipByValue', 'ClipByValue', 'Add'])
     const sums = programOf((x) => tf.add(tf.sum(tf.slice(x, [0, 0], [2, 2]), 0), tf.sum(tf.slice(x, [0, 0], [2, 2]), 1)))
     expect(kindsOf(eliminateCommonSubexpressions(sums))).toEqual(['Slice', 'Sum', 'Sum', 'Add'])
+  })
+})
+
+describe('barriers', () => {
+  it('stay, and keep what follows them from being merged with the same operations before', async () => {
+    const program = programOf((x) => {
+      const first = tf.exp(x)
+      return tf.add(first, tf.exp(barrier(x, [first])))
+    })
+    const optimised = optimise(program)
+    expect(kindsOf(optimised).filter((kind) => kind === 'Exp')).toHaveLength(2)
+    expect(kindsOf(optimised)).toContain('Barrier')
+    expect((await outputsOf(optimised)).y).toEqual((await outputsOf(program)).y)
+  })
+
+  it('of the same inputs are two', () => {
+    const program = programOf((x) => tf.add(tf.exp(barrier(x, [x])), tf.exp(barrier(x, [x]))))
+    expect(kindsOf(optimise(program)).sort()).toEqual(['Add', 'Barrier', 'Barrier', 'Exp', 'Exp'])
   })
 })

@@ -227,12 +227,21 @@ const literals: Record<string, Rule> = {
   },
 }
 
+const ordering: Record<string, Rule> = {
+  // libs/msn's own kernel: inputs x, after0, after1, ...
+  Barrier: (tracer, inputs) => {
+    const { x, ...after } = inputs
+    return tracer.emit('Barrier', [x!, ...Object.values(after)], x!.shape, x!.dtype, {})
+  },
+}
+
 const RULES: Readonly<Record<string, Rule>> = {
   ...elementwiseRules(),
   ...elementwiseWithAttributes,
   ...shaping,
   ...selecting,
   ...literals,
+  ...ordering,
   Sum: reduction('Sum', 'axis'),
   Mean: reduction('Mean', 'axis'),
   Prod: reduction('Prod', 'axis'),
