@@ -19,6 +19,8 @@ export const assignmentSchema = z.strictObject({
     .strictObject({ name: z.string(), kind: z.enum(DATASET_KINDS), root: z.string(), fingerprint: z.string() })
     .nullable(),
   checkpointEveryMs: z.int().positive(),
+  /** Images a trunk pass in place of the spec's own number, after memory ran out; null: as the spec says. The result is the same. */
+  microBatch: z.int().positive().nullable().default(null),
 })
 export type AssignmentMessage = z.infer<typeof assignmentSchema>
 
