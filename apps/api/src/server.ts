@@ -2,6 +2,7 @@
 import { pathToFileURL } from 'node:url'
 import { openObjectStore } from '#libs/artifacts'
 import { fingerprintDataset } from '#libs/datasets'
+import type { DatasetKind } from '#libs/experiments'
 import { assertSchema, openRunStore } from '#libs/run-store'
 import { createLogger, createRegistry } from '#libs/telemetry'
 import { buildApp } from './build-app.ts'
@@ -31,7 +32,16 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     await store.close()
   }
   try {
-    const deps = { grids, datasets, reader, control, objectStore, fingerprint: fingerprintDataset, registry, logger }
+    const deps = {
+      grids,
+      datasets,
+      reader,
+      control,
+      objectStore,
+      fingerprint: (kind: DatasetKind, root: string) => fingerprintDataset({ kind, root }),
+      registry,
+      logger,
+    }
     const app = await buildApp(deps, config)
     const url = await app.listen({ host: config.host, port: config.port }).catch(async (error: unknown) => {
       await app.close()

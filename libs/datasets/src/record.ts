@@ -1,5 +1,7 @@
 /** What a reader makes of a data set: one record an image, without its pixels. */
 import type { PrepareSpec, Split } from '#libs/experiments'
+import type { DatasetFiles } from './files/dataset-files.ts'
+import type { DatasetSource } from './source.ts'
 
 /** Code of a missing categorical value and of an ignored label. */
 export const MISSING = 255
@@ -26,22 +28,35 @@ export interface ImageRecord {
 
 export interface DatasetTable {
   readonly labelNames: readonly string[]
+  /** Sorted by id. */
   readonly records: readonly ImageRecord[]
   /** Counts of what the reader repaired or left out, for the run's summary. */
   readonly notes: Readonly<Record<string, number>>
 }
 
-export type ReadOptions = Pick<PrepareSpec, 'includeNoFinding' | 'uncertain' | 'validationFraction' | 'splitSeed'>
+export type ReadOptions = Pick<
+  PrepareSpec,
+  'includeNoFinding' | 'dropAllZero' | 'uncertain' | 'validationFraction' | 'splitSeed' | 'onBrokenImage'
+>
 
-export interface DatasetFiles {
-  /** Table and list files, relative to the root, sorted. */
-  readonly tables: readonly string[]
-  /** Images, relative to the root, sorted, with their sizes. */
+export interface InventoryTable {
+  /** Name in the fingerprint: the path relative to its folder, after `mimic-iv/` for a table of MIMIC-IV and `split/` for the user's. */
+  readonly name: string
+  readonly files: DatasetFiles
+  readonly file: string
+}
+
+export interface DatasetInventory {
+  /** Table and list files that the reader reads, sorted by name. */
+  readonly tables: readonly InventoryTable[]
+  /** Images that lie there, relative to the root, sorted, with their sizes. */
   readonly images: readonly { readonly file: string; readonly sizeBytes: number }[]
 }
 
-/** Reads one kind of data set. Both functions throw SpecError where the root does not look like that kind. */
+/** Reads one kind of data set. */
 export interface DatasetReader {
-  files(root: string): Promise<DatasetFiles>
-  read(root: string, options: ReadOptions): Promise<DatasetTable>
+  /** Finds the files, before any work. @throws SpecError that names a missing table or folder, or says that no image lies there. */
+  inventory(source: DatasetSource): Promise<DatasetInventory>
+  /** @throws SpecError with file, line and column for a value that cannot be meant, and where no image is left. */
+  read(source: DatasetSource, inventory: DatasetInventory, options: ReadOptions): Promise<DatasetTable>
 }

@@ -3,9 +3,18 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { fingerprintDataset, makePhantomNih, readerOf } from '../index.ts'
+import { NO_DATASET_OPTIONS } from '#libs/experiments'
+import { fingerprintDataset, makePhantomNih, readDataset, readerOf } from '../index.ts'
 
-const OPTIONS = { includeNoFinding: true, uncertain: 'zeros', validationFraction: 0.1, splitSeed: 1 } as const
+const OPTIONS = {
+  includeNoFinding: true,
+  dropAllZero: false,
+  uncertain: 'zeros',
+  onBrokenImage: 'fail',
+  validationFraction: 0.1,
+  splitSeed: 1,
+} as const
+const nih = (root: string) => ({ kind: 'nih14', root, options: NO_DATASET_OPTIONS }) as const
 let home: string
 let good: string
 
@@ -51,7 +60,7 @@ describe('bad input to the NIH ChestX-ray14 reader', () => {
     await cp(good, root, { recursive: true })
     if (edit) await writeFile(join(root, file), edit(await readFile(join(root, file), 'utf8')))
     else await rm(join(root, file))
-    await expect(readerOf('nih14').read(root, OPTIONS)).rejects.toThrow(expected)
+    await expect(readDataset(nih(root), OPTIONS)).rejects.toThrow(expected)
   })
 
   it('an image in both lists is refused', async () => {
@@ -59,7 +68,7 @@ describe('bad input to the NIH ChestX-ray14 reader', () => {
     await cp(good, root, { recursive: true })
     const train = await readFile(join(root, 'train_val_list.txt'), 'utf8')
     await writeFile(join(root, 'test_list.txt'), `${train.split('\n')[0]}\n`)
-    await expect(readerOf('nih14').read(root, OPTIONS)).rejects.toThrow(/also stands in train_val_list.txt, line 1/)
+    await expect(readDataset(nih(root), OPTIONS)).rejects.toThrow(/also stands in train_val_list.txt, line 1/)
   })
 
   it('a patient in both lists is refused by a hash, never by its id', async () => {
@@ -72,7 +81,7 @@ describe('bad input to the NIH ChestX-ray14 reader', () => {
     await writeFile(join(root, 'test_list.txt'), `${await readFile(join(root, 'test_list.txt'), 'utf8')}${moved}\n`)
     const patient = String(Number(moved!.slice(0, 8)))
     const hash = createHash('sha256').update(patient).digest('hex').slice(0, 8)
-    await expect(readerOf('nih14').read(root, OPTIONS)).rejects.toThrow(
+    await expect(readDataset(nih(root), OPTIONS)).rejects.toThrow(
       `1 patients stand in both lists (SHA-256 of the ids begins with ${hash})`,
     )
   })
@@ -83,16 +92,16 @@ describe('bad input to the NIH ChestX-ray14 reader', () => {
     await mkdir(join(root, 'images_002/images'), { recursive: true })
     const name = '00000004_000.png'
     await cp(join(root, 'images_001/images', name), join(root, 'images_002/images', name))
-    await expect(readerOf('nih14').read(root, OPTIONS)).rejects.toThrow(/lies twice, also at images_001.*images_002/)
+    await expect(readDataset(nih(root), OPTIONS)).rejects.toThrow(/lies twice, also at images_001.*images_002/)
     await rm(join(root, 'images_001/images', name))
     await rm(join(root, 'images_002/images', name))
-    await expect(readerOf('nih14').read(root, OPTIONS)).rejects.toThrow(/1 listed images have no file.*csv:\d+/)
+    await expect(readDataset(nih(root), OPTIONS)).rejects.toThrow(/1 listed images have no file.*csv:\d+/)
   })
 
   it('a folder of another kind, or none, is refused by the fingerprint too', async () => {
-    await expect(fingerprintDataset('nih14', home)).rejects.toThrow('not an NIH ChestX-ray14 folder')
-    await expect(fingerprintDataset('nih14', join(home, 'nowhere'))).rejects.toThrow('root of the data set cannot be read')
-    await expect(fingerprintDataset('chexpert', good)).rejects.toThrow('no reader for "chexpert" yet')
+    await expect(fingerprintDataset(nih(home))).rejects.toThrow('not an NIH ChestX-ray14 folder')
+    await expect(fingerprintDataset(nih(join(home, 'nowhere')))).rejects.toThrow('root of the data set cannot be read')
+    await expect(fingerprintDataset({ ...nih(good), kind: 'chexpert' })).rejects.toThrow('no reader for "chexpert" yet')
   })
 
   it('a kind without a reader is named', () => {
@@ -104,11 +113,11 @@ it('no patient stands in two splits, and ages above 120 are missing', async () =
   const root = join(home, 'ages')
   await cp(good, root, { recursive: true })
   await writeFile(join(root, TABLE), line2((c) => (c[4] = '412'))(await readFile(join(root, TABLE), 'utf8')))
-  const { records, notes } = await readerOf('nih14').read(root, OPTIONS)
+  const { records, notes } = await readDataset(nih(root), OPTIONS)
   expect(notes['impossible ages']).toBe(1)
   const pairs = new Set(records.map((one) => `${one.patient} ${one.split}`))
   expect(pairs.size).toBe(10)
-  expect(await fingerprintDataset('nih14', root)).not.toBe(await fingerprintDataset('nih14', good))
+  expect(await fingerprintDataset(nih(root))).not.toBe(await fingerprintDataset(nih(good)))
 })
 
 it('both editions of the table read alike', async () => {
@@ -123,7 +132,7 @@ it('both editions of the table read alike', async () => {
     .join('\r\n')
   await rm(join(root, TABLE))
   await writeFile(join(root, 'Data_Entry_2017_v2020.csv'), `\ufeff${edition}`)
-  expect(await readerOf('nih14').read(root, OPTIONS)).toEqual(await readerOf('nih14').read(good, OPTIONS))
+  expect(await readDataset(nih(root), OPTIONS)).toEqual(await readDataset(nih(good), OPTIONS))
 })
 
 it.each([
@@ -135,14 +144,14 @@ it.each([
   const root = join(home, `age-${cell}`)
   await cp(good, root, { recursive: true })
   await writeFile(join(root, TABLE), line2((c) => (c[4] = cell))(await readFile(join(root, TABLE), 'utf8')))
-  expect((await readerOf('nih14').read(root, OPTIONS)).records[0]?.age).toBe(years)
+  expect((await readDataset(nih(root), OPTIONS)).records[0]?.age).toBe(years)
 })
 
 it('images without finding are left out where the spec says so, without moving a patient to another split', async () => {
   const root = join(home, 'findings')
   await makePhantomNih(root, { images: 80, patients: 30, seed: 4 })
-  const all = await readerOf('nih14').read(root, OPTIONS)
-  const abnormal = await readerOf('nih14').read(root, { ...OPTIONS, includeNoFinding: false })
+  const all = await readDataset(nih(root), OPTIONS)
+  const abnormal = await readDataset(nih(root), { ...OPTIONS, includeNoFinding: false })
   expect(abnormal.notes['rows without finding left out']).toBe(80 - abnormal.records.length)
   expect(abnormal.records).toEqual(all.records.filter((record) => record.labels.includes(1)))
   expect(abnormal.records.length).toBeLessThan(80)
@@ -152,7 +161,7 @@ it('the validation split takes its share of patients, drawn by the seed, and lea
   const root = join(home, 'validation')
   await makePhantomNih(root, { images: 60, patients: 50, seed: 4 })
   const patientsOf = async (split: string, options: object) => {
-    const { records } = await readerOf('nih14').read(root, { ...OPTIONS, ...options })
+    const { records } = await readDataset(nih(root), { ...OPTIONS, ...options })
     return [...new Set(records.filter((record) => record.split === split).map((record) => record.patient))].sort()
   }
   const first = await patientsOf('validation', { validationFraction: 0.2, splitSeed: 1 })

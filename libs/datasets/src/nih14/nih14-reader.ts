@@ -1,31 +1,34 @@
 /** Reader of NIH ChestX-ray14 (Wang et al. 2017). */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { SpecError } from '#libs/training'
-import type { DatasetReader, DatasetTable, ImageRecord, ReadOptions } from '../record.ts'
-import { nih14Layout, TEST_LIST, TRAIN_VALIDATION_LIST } from './files.ts'
+import type { DatasetInventory, DatasetReader, DatasetTable, ImageRecord, ReadOptions } from '../record.ts'
+import type { DatasetSource } from '../source.ts'
+import { nih14Inventory, TABLE_PREFIX, TEST_LIST, TRAIN_VALIDATION_LIST } from './files.ts'
 import { NIH14_LABELS } from './labels.ts'
 import { checkLists, type ImageList, parseImageList, splitPatients } from './splits.ts'
 import { NIH14_UNKNOWN, type Nih14Row, parseNih14Table } from './table.ts'
 
 /** Rows that stand in no list are left out: an official part of the data set, as a copy may hold, is valid. */
-export const nih14Reader: DatasetReader = { files: nih14Layout, read: readNih14 }
+export const nih14Reader: DatasetReader = { inventory: ({ root }) => nih14Inventory(root), read: readNih14 }
 
-async function readNih14(root: string, options: ReadOptions): Promise<DatasetTable> {
-  const { table, images } = await nih14Layout(root)
-  const text = (file: string) => readFile(join(root, file), 'utf8')
+async function readNih14(
+  { root }: DatasetSource,
+  { tables, images }: DatasetInventory,
+  options: ReadOptions,
+): Promise<DatasetTable> {
+  const table = tables.find(({ name }) => name.startsWith(TABLE_PREFIX))!.file
+  const text = async (file: string) => (await root.read(file)).toString('utf8')
   const rows = parseNih14Table(await text(table), table)
   const trainValidation = parseImageList(await text(TRAIN_VALIDATION_LIST), TRAIN_VALIDATION_LIST)
   const test = parseImageList(await text(TEST_LIST), TEST_LIST)
   checkLists(trainValidation, test, rows)
   const listed = [...trainValidation.keys(), ...test.keys()].map((id) => rows.get(id)!).sort((a, b) => (a.id < b.id ? -1 : 1))
   const kept = listed.filter((row) => options.includeNoFinding || !row.noFinding)
-  const files = filesByName(images, listed, table)
+  const paths = filesByName(images, listed, table)
   const patients = (list: ImageList) => new Set([...list.keys()].map((id) => rows.get(id)!.patient))
   const splits = splitPatients(patients(trainValidation), patients(test), options)
   const records = kept.map((row): ImageRecord => {
     const { id, patient, sex, age, view, labels } = row
-    return { id, patient, sex, age, view, labels, ...NIH14_UNKNOWN, file: files.get(id)!, split: splits.get(patient)! }
+    return { id, patient, sex, age, view, labels, ...NIH14_UNKNOWN, file: paths.get(id)!, split: splits.get(patient)! }
   })
   if (records.length === 0) throw new SpecError('no image is left to prepare', { field: 'includeNoFinding' })
   return { labelNames: NIH14_LABELS, records, notes: notesOf(rows, listed, kept) }

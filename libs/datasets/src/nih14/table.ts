@@ -1,7 +1,7 @@
 /** The table `Data_Entry_2017.csv`: one row an image. */
-import { parse } from 'csv-parse/sync'
 import { EHR_CATEGORIES } from '#libs/experiments'
 import { SpecError } from '#libs/training'
+import { type CsvRow, readCsv } from '../csv/csv-table.ts'
 import { MISSING } from '../record.ts'
 import { NIH14_LABELS, NO_FINDING } from './labels.ts'
 
@@ -37,64 +37,29 @@ const VIEW_CODES: Readonly<Record<string, number>> = {
   AP: EHR_CATEGORIES.view.indexOf('AP'),
 }
 
-interface Line {
-  readonly record: string[]
-  readonly info: { readonly lines: number }
-}
-
 /**
- * Rows by image. The header `OriginalImage[Width,Height]` splits in two unless it is quoted, and some editions end each line in a comma, so columns are
- * found by name and
- * the number of columns is not checked beyond those that are needed.
+ * Rows by image.
  * @throws SpecError with file, line and column.
  */
 export function parseNih14Table(text: string, file: string): Map<string, Nih14Row> {
-  const [header, ...lines] = linesOf(text, file)
-  if (!header) throw new SpecError('the table is empty', { file })
-  const places = columnPlaces(header.record, file)
   const rows = new Map<string, Nih14Row>()
-  for (const line of lines) {
-    const row = rowOf(line, places, file)
+  readCsv(text, file, { required: COLUMNS, renamed: RENAMED }, (csv) => {
+    const row = rowOf(csv, file)
     const earlier = rows.get(row.id)
     if (earlier) {
       throw new SpecError(`the image is listed already on line ${earlier.line}`, { file, line: row.line, field: 'Image Index' })
     }
     rows.set(row.id, row)
-  }
+  })
   return rows
 }
 
-function linesOf(text: string, file: string): Line[] {
-  try {
-    return parse(text, {
-      bom: true,
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      trim: true,
-    }) as unknown as Line[]
-  } catch (error) {
-    const line = (error as { lines?: number }).lines
-    throw new SpecError('the table is not valid CSV', line === undefined ? { file } : { file, line }, { cause: error })
-  }
-}
-
-function columnPlaces(header: readonly string[], file: string): Readonly<Record<Column, number>> {
-  const places = COLUMNS.map((column) => {
-    const names = [column, RENAMED[column]]
-    const place = header.findIndex((name) => names.includes(name))
-    if (place === -1) throw new SpecError('the table lacks a column', { file, line: 1, field: column })
-    return [column, place] as const
-  })
-  return Object.fromEntries(places) as Record<Column, number>
-}
-
-function rowOf({ record, info }: Line, places: Readonly<Record<Column, number>>, file: string): Nih14Row {
-  const line = info.lines
+function rowOf(csv: CsvRow<Column>, file: string): Nih14Row {
+  const { line } = csv
   const wrong = (field: Column, problem: string): never => {
     throw new SpecError(problem, { file, line, field })
   }
-  const cell = (column: Column): string => record[places[column]] || wrong(column, 'the cell is empty')
+  const cell = (column: Column): string => csv.cell(column) || wrong(column, 'the cell is empty')
   const view = VIEW_CODES[cell('View Position')] ?? wrong('View Position', 'the view is neither PA nor AP')
   const sex = SEX_CODES[cell('Patient Gender')] ?? wrong('Patient Gender', 'the gender is neither M nor F')
   const words = cell('Finding Labels').split('|')

@@ -1,4 +1,4 @@
-/** One image file to one square of grey levels. */
+/** One image, a path or its bytes, to one square of grey levels. */
 import sharp from 'sharp'
 import type { PrepareSpec } from '#libs/experiments'
 
@@ -15,8 +15,8 @@ export function tuneDecoder(): void {
  * black is added (`pad`). 16-bit levels are scaled to 8 bits, colour becomes luminance, transparency stands on black.
  * @throws where the file cannot be decoded to its end.
  */
-export async function decodeImage(path: string, sidePx: number, fit: PrepareSpec['fit']): Promise<Uint8Array> {
-  const { data, info } = await sharp(path, { failOn: 'warning', limitInputPixels: 2 ** 28 })
+export async function decodeImage(image: string | Uint8Array, sidePx: number, fit: PrepareSpec['fit']): Promise<Uint8Array> {
+  const { data, info } = await sharp(image, { failOn: 'warning', limitInputPixels: 2 ** 28 })
     .flatten({ background: '#000000' })
     .toColourspace('b-w')
     .resize(sidePx, sidePx, {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { artifactKey, type ObjectStore, openObjectStore } from '#libs/artifacts'
-import { presetBackbone, presetEvaluate, presetPretrain } from '#libs/experiments'
+import { NO_DATASET_OPTIONS, presetBackbone, presetEvaluate, presetPretrain } from '#libs/experiments'
 import { StoppedError } from '#libs/training'
 import { dataSources, fingerprintDataset, makePhantomNih, openPack, type PreparedPack, preparePack } from '../index.ts'
 
@@ -20,6 +20,8 @@ const PREPARE = {
   fit: 'centre-crop',
   onBrokenImage: 'fail',
   includeNoFinding: true,
+  dropAllZero: false,
+  splitRule: 'official',
   uncertain: 'zeros',
   validationFraction: 0.1,
   splitSeed: 1,
@@ -38,7 +40,8 @@ beforeAll(async () => {
 afterAll(() => rm(home, { recursive: true, force: true }))
 
 async function request(runId: string, over: object = {}, at = root) {
-  const dataset = { name: 'p', kind: 'nih14', root: at, fingerprint: await fingerprintDataset('nih14', at) } as const
+  const address = { kind: 'nih14', root: at, options: NO_DATASET_OPTIONS } as const
+  const dataset = { ...address, name: 'p', fingerprint: await fingerprintDataset(address) }
   return { store, runId, semantics: 1, dataset, spec: { ...PREPARE, ...over }, onProgress: () => {}, stopRequested: () => false }
 }
 /** The store, with a look at the key of each put. */

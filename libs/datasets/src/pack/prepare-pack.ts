@@ -1,10 +1,11 @@
 /** The work of a prepare run: a registered data set becomes a pack. */
 import { type ArtifactOwner, artifactKey, type ObjectStore, putArtifact, readManifest, writeManifest } from '#libs/artifacts'
-import type { DatasetKind, PrepareSpec } from '#libs/experiments'
+import type { PrepareSpec } from '#libs/experiments'
 import { type ArtifactRef, SpecError, StoppedError } from '#libs/training'
-import { fingerprintDataset } from '../fingerprint.ts'
+import { fingerprintOf } from '../fingerprint.ts'
 import { readerOf } from '../readers.ts'
 import type { DatasetTable } from '../record.ts'
+import { type DatasetAccess, type DatasetAddress, type DatasetSource, withSource } from '../source.ts'
 import { checkPack } from './check-pack.ts'
 import { DIGEST_BYTES, ImageDigests } from './image-digest.ts'
 import { buildIndex, encodeIndex } from './pack-index.ts'
@@ -14,7 +15,9 @@ import { type WrittenShard, writeShard } from './write-shard.ts'
 
 export interface PrepareRequest extends ArtifactOwner {
   readonly store: ObjectStore
-  readonly dataset: { readonly name: string; readonly kind: DatasetKind; readonly root: string; readonly fingerprint: string }
+  readonly dataset: DatasetAddress & { readonly name: string; readonly fingerprint: string }
+  /** Opens s3:// addresses of the data set. */
+  readonly access?: DatasetAccess
   readonly spec: PrepareSpec
   /** Images. */
   onProgress(done: number, total: number): void
@@ -33,14 +36,18 @@ export interface PreparedPack {
  */
 export async function preparePack(request: PrepareRequest): Promise<PreparedPack> {
   const { dataset, spec } = request
-  if ((await fingerprintDataset(dataset.kind, dataset.root)) !== dataset.fingerprint) {
-    throw new SpecError(`the files of data set "${dataset.name}" changed since it was registered; register it again`)
-  }
-  const finished = await finishedPack(request)
-  if (finished) return finished
-  const table = await readerOf(dataset.kind).read(dataset.root, spec)
-  const shards = await writeShards(request, table)
-  return commitPack(request, table, shards)
+  const reader = readerOf(dataset.kind)
+  return withSource(dataset, request.access ?? {}, async (source) => {
+    const inventory = await reader.inventory(source)
+    if ((await fingerprintOf(dataset.kind, source.options, inventory)) !== dataset.fingerprint) {
+      throw new SpecError(`the files of data set "${dataset.name}" changed since it was registered; register it again`)
+    }
+    const finished = await finishedPack(request)
+    if (finished) return finished
+    const table = await reader.read(source, inventory, spec)
+    const shards = await writeShards(request, source, table)
+    return commitPack(request, table, shards)
+  })
 }
 
 /** The pack of an attempt that ended after its manifest was written. */
@@ -51,8 +58,8 @@ async function finishedPack({ store, runId, semantics }: PrepareRequest): Promis
   return { artifacts: [...manifest.files, ref], summary: JSON.parse(manifest.meta.summary ?? '{}') }
 }
 
-async function writeShards(request: PrepareRequest, { records }: DatasetTable): Promise<WrittenShard[]> {
-  const { store, runId, dataset, spec } = request
+async function writeShards(request: PrepareRequest, { root }: DatasetSource, { records }: DatasetTable): Promise<WrittenShard[]> {
+  const { store, runId, spec } = request
   const written: WrittenShard[] = []
   for (let start = 0; start < records.length; start += SHARD_IMAGES) {
     if (request.stopRequested()) throw new StoppedError(`stopped after ${start} of ${records.length} images`)
@@ -63,7 +70,7 @@ async function writeShards(request: PrepareRequest, { records }: DatasetTable): 
       await writeShard({
         store,
         runId,
-        root: dataset.root,
+        files: root,
         spec,
         shard: written.length,
         records: some,

@@ -1,10 +1,10 @@
 /** Decodes the images of one shard and stores them, or keeps what an earlier attempt stored. */
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { z } from 'zod'
 import { artifactKey, getArtifact, type ObjectStore, putArtifact } from '#libs/artifacts'
 import type { PrepareSpec } from '#libs/experiments'
 import { ArtifactMismatchError, type ArtifactRef, SpecError, StoppedError } from '#libs/training'
+import type { DatasetFiles } from '../files/dataset-files.ts'
 import type { ImageRecord } from '../record.ts'
 import { decodeImage, tuneDecoder } from './decode-image.ts'
 import { DIGEST_BYTES, imageDigest } from './image-digest.ts'
@@ -13,7 +13,7 @@ import { receiptName, shardName } from './shard-layout.ts'
 export interface ShardJob {
   readonly store: ObjectStore
   readonly runId: string
-  readonly root: string
+  readonly files: Pick<DatasetFiles, 'image'>
   readonly spec: Pick<PrepareSpec, 'sidePx' | 'fit' | 'onBrokenImage'>
   readonly shard: number
   readonly records: readonly ImageRecord[]
@@ -113,10 +113,10 @@ async function decodeShard(job: ShardJob): Promise<{ pixels: Uint8Array; broken:
   return { pixels, broken: broken.sort((a, b) => a - b) }
 }
 
-async function decodeInto(pixels: Uint8Array, place: number, { records, root, spec }: ShardJob): Promise<boolean> {
+async function decodeInto(pixels: Uint8Array, place: number, { records, files, spec }: ShardJob): Promise<boolean> {
   const { file } = records[place]!
   try {
-    pixels.set(await decodeImage(join(root, file), spec.sidePx, spec.fit), place * spec.sidePx ** 2)
+    pixels.set(await decodeImage(await files.image(file), spec.sidePx, spec.fit), place * spec.sidePx ** 2)
     return true
   } catch (error) {
     if (spec.onBrokenImage === 'skip') return false

@@ -2,12 +2,14 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { NO_DATASET_OPTIONS } from '#libs/experiments'
 import { fingerprintDataset } from '../fingerprint.ts'
-import { readerOf } from '../readers.ts'
+import { readDataset } from '../read-dataset.ts'
 import { drawChest, PHANTOM_SIDE_PX } from './draw-chest.ts'
 import { makePhantomNih } from './make-phantom.ts'
 import type { PhantomFilm } from './patients.ts'
 
+const nih = (root: string) => ({ kind: 'nih14', root, options: NO_DATASET_OPTIONS }) as const
 let home: string
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'phantom-'))
@@ -21,12 +23,14 @@ it('the same numbers give the same files, another seed gives others', async () =
     ['c', 6],
   ] as const)
     await makePhantomNih(join(home, name), { images: 30, patients: 12, seed })
-  const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => fingerprintDataset('nih14', join(home, name))))
+  const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => fingerprintDataset(nih(join(home, name)))))
   expect(b).toBe(a)
   expect(c).not.toBe(a)
   const file = 'images_001/images/00000001_000.png'
   expect((await readFile(join(home, 'a', file))).equals(await readFile(join(home, 'b', file)))).toBe(true)
-  const { records } = await readerOf('nih14').read(join(home, 'a'), {
+  const { records } = await readDataset(nih(join(home, 'a')), {
+    dropAllZero: false,
+    onBrokenImage: 'fail',
     includeNoFinding: true,
     uncertain: 'zeros',
     validationFraction: 0.2,
@@ -45,7 +49,7 @@ it('leaves a folder of other files alone, and replaces another phantom', async (
   expect((await readdir(other)).includes('Data_Entry_2017.csv')).toBe(true)
   await writeFile(join(home, 'c', 'stray'), 'x')
   await makePhantomNih(join(home, 'c'), { images: 30, patients: 12, seed: 5 })
-  expect(await fingerprintDataset('nih14', join(home, 'c'))).toBe(await fingerprintDataset('nih14', join(home, 'a')))
+  expect(await fingerprintDataset(nih(join(home, 'c')))).toBe(await fingerprintDataset(nih(join(home, 'a'))))
 })
 
 it.each([

@@ -1,0 +1,46 @@
+/** What a registration says about a data set beside its kind and root. Part of its fingerprint: other options are other contents. */
+import { z } from 'zod'
+import type { DatasetKind } from './vocabulary.ts'
+
+/**
+ * Who says which split an image is in. `official`: the data set's own lists. `file`: a table of the user's (`split`).
+ * `icu`: ICU patients are shared out to validation and test, everybody else trains, as the paper's authors do for MIMIC-CXR.
+ */
+export const SPLIT_RULES = ['official', 'icu', 'file'] as const
+export type SplitRule = (typeof SPLIT_RULES)[number]
+
+const address = z.string().min(1).max(4096)
+
+export const datasetOptionsSchema = z.strictObject({
+  /** Folder or s3:// address of MIMIC-IV, for the EHR variables of MIMIC-CXR; null: they are missing. */
+  mimicIv: address.nullable().default(null),
+  /** File or s3:// address of a split table: dicom_id, study_id, subject_id, split. */
+  split: address.nullable().default(null),
+  splitRule: z.enum(SPLIT_RULES).default('official'),
+})
+export type DatasetOptions = z.infer<typeof datasetOptionsSchema>
+
+export const NO_DATASET_OPTIONS: DatasetOptions = { mimicIv: null, split: null, splitRule: 'official' }
+
+export interface DatasetOptionProblem {
+  readonly field: keyof DatasetOptions
+  readonly message: string
+}
+
+/** Options that contradict each other or the kind. */
+export function datasetOptionProblems(kind: DatasetKind, options: DatasetOptions): DatasetOptionProblem[] {
+  const { mimicIv, split, splitRule } = options
+  if (kind !== 'mimic-cxr') {
+    const given = [mimicIv !== null && 'mimicIv', split !== null && 'split', splitRule !== 'official' && 'splitRule'] as const
+    return given.flatMap((field) => (field ? [{ field, message: `a data set of kind ${kind} has no such option` }] : []))
+  }
+  const problems: DatasetOptionProblem[] = []
+  if (splitRule === 'file' && split === null) problems.push({ field: 'split', message: 'split rule "file" needs a split table' })
+  if (splitRule !== 'file' && split !== null) {
+    problems.push({ field: 'splitRule', message: `split rule "${splitRule}" reads no split table` })
+  }
+  if (splitRule === 'icu' && mimicIv === null) {
+    problems.push({ field: 'mimicIv', message: 'split rule "icu" needs MIMIC-IV, whose icustays table names the ICU patients' })
+  }
+  return problems
+}
