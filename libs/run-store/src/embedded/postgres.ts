@@ -24,6 +24,8 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
   /** File that takes the server's log; default `postgres.log` beside the data folder. */
   readonly log?: string
+  /** Default: a free one. A server that is started again for clients that know its address needs the same. */
+  readonly port?: number
   /** Server settings (`name: value`) over the defaults. */
   readonly settings?: Readonly<Record<string, string>>
 }
@@ -51,7 +53,7 @@ export async function startEmbeddedPostgres(dir: string, options: EmbeddedPostgr
   const native = nativeFolder(account)
   initialise(native, data, account)
   const log = options.log ?? join(dirname(data), 'postgres.log')
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const child = launch(native, data, port, account, log, { ...DEFAULT_SETTINGS, ...options.settings })
   await untilReady(child, port, log)
   return { url: urlOf(port), pid: child.pid ?? -1, shared: false, stop: () => stop(child) }
