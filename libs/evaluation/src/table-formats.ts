@@ -68,9 +68,10 @@ function asCsv(model: TableModel): string {
 }
 
 function asJson(model: TableModel): string {
-  const test = ({ dataset, mode, labels, labelFraction, metric }: TableColumn) => ({
+  const test = ({ dataset, mode, trainedOn, labels, labelFraction, metric }: TableColumn) => ({
     dataset,
     mode,
+    trainedOn,
     labels,
     labelFraction,
     metric,

@@ -11,6 +11,7 @@ const result = (changes: Partial<TableInput> = {}): TableInput => ({
   pretrainDataset: 'mimic',
   dataset: 'nih',
   mode: 'linear',
+  trainedOn: null,
   labels: 'findings',
   labelFraction: 1,
   label: 'macro',
@@ -30,6 +31,15 @@ const grid = [
 ]
 
 describe('buildTable', () => {
+  it('keeps transfers of differently trained classifiers apart', () => {
+    const transfer = { dataset: 'chexpert', mode: 'transfer' }
+    const rows = ['finetune on mimic', 'linear on mimic'].map((trainedOn) => result({ ...transfer, trainedOn }))
+    expect(buildTable(rows).columns.map((column) => column.title)).toEqual([
+      'chexpert transfer (finetune on mimic) findings AUROC',
+      'chexpert transfer (linear on mimic) findings AUROC',
+    ])
+  })
+
   it('makes a row of each model and a column of each test, in order of appearance', () => {
     const model = buildTable(grid)
     expect(model.rowKeys).toEqual(['method', 'ehr'])
@@ -132,6 +142,7 @@ describe('renderTable', () => {
         {
           dataset: 'nih',
           mode: 'linear',
+          trainedOn: null,
           labels: 'findings',
           labelFraction: 1,
           metric: 'auroc',
@@ -144,6 +155,7 @@ describe('renderTable', () => {
         {
           dataset: 'nih',
           mode: 'linear',
+          trainedOn: null,
           labels: 'findings',
           labelFraction: 1,
           metric: 'auprc',

@@ -17,6 +17,8 @@ export interface TableInput {
   readonly pretrainDataset: string
   readonly dataset: string
   readonly mode: string
+  /** Of a transfer, what its classifier was trained as; null for other modes. */
+  readonly trainedOn: string | null
   /** Label set. */
   readonly labels: string
   readonly labelFraction: number
@@ -55,10 +57,11 @@ export interface TableCell {
 export interface TableColumn {
   readonly dataset: string
   readonly mode: string
+  readonly trainedOn: string | null
   readonly labels: string
   readonly labelFraction: number
   readonly metric: string
-  /** `nih linear findings AUROC`; the label fraction is named where it is not 1. */
+  /** `nih linear findings AUROC`, `chexpert transfer (finetune on mimic) findings AUROC`; a label fraction of 1 is not named. */
   readonly title: string
 }
 
@@ -89,10 +92,11 @@ const join = (parts: readonly unknown[]) => JSON.stringify(parts)
 /** A share as a percentage without rounding noise: .05 -> `5 %`. */
 export const percentText = (share: number): string => `${Number((100 * share).toPrecision(6))} %`
 
-function columnOf({ dataset, mode, labels, labelFraction, metric }: TableInput): TableColumn {
+function columnOf({ dataset, mode, trainedOn, labels, labelFraction, metric }: TableInput): TableColumn {
   const share = labelFraction < 1 ? [percentText(labelFraction)] : []
-  const title = [dataset, mode, labels, ...share, METRIC_TITLES[metric] ?? metric].join(' ')
-  return { dataset, mode, labels, labelFraction, metric, title }
+  const from = trainedOn ? [`(${trainedOn})`] : []
+  const title = [dataset, mode, ...from, labels, ...share, METRIC_TITLES[metric] ?? metric].join(' ')
+  return { dataset, mode, trainedOn, labels, labelFraction, metric, title }
 }
 
 function shownKeys(inputs: readonly TableInput[], seeds: SeedHandling): RowKey[] {

@@ -1,11 +1,12 @@
 /** The axes of a grid, read and counted before anything is expanded. */
 import { ALL_COMBINATIONS, ALL_COMBINATIONS_WORD, ehrSetName, parseEhrSet } from './ehr-sets.ts'
 import { GridInvalidError } from './errors.ts'
+import { type EvaluationChoice, evaluationChoices, evaluationProblems, unknownDataset } from './evaluation-axis.ts'
 import type { DatasetFacts } from './grid-plan.ts'
 import type { GridRequest } from './grid-request.ts'
-import type { EvaluateChoice, PretrainChoice } from './presets.ts'
+import type { PretrainChoice } from './pretrain-presets.ts'
 import type { SpecProblem } from './problems.ts'
-import { DATASET_VARIABLES, type DatasetKind, type EhrVariable, type LabelSet } from './vocabulary.ts'
+import { DATASET_VARIABLES, type EhrVariable, METHODS } from './vocabulary.ts'
 
 /** One EHR set with one age encoding, or vanilla. */
 export interface EhrChoice {
@@ -13,31 +14,15 @@ export interface EhrChoice {
   readonly ehr: PretrainChoice['ehr']
 }
 
-export type EvaluationChoice = Omit<EvaluateChoice, 'seed'>
+/** What every method but MSN has. */
+export const VANILLA: EhrChoice = { name: 'vanilla', ehr: null }
 
 export interface GridAxes {
+  /** Of MSN; other methods know no EHR. */
   readonly ehr: readonly EhrChoice[]
   readonly evaluations: readonly EvaluationChoice[]
   readonly points: number
   readonly warnings: readonly string[]
-}
-
-/** What a label set reads besides the findings. */
-const LABEL_VARIABLE: Readonly<Record<LabelSet, EhrVariable | null>> = { findings: null, view: 'view', sex: 'sex', age60: 'age' }
-
-type VariablesByKind = Readonly<Record<DatasetKind, readonly EhrVariable[]>>
-
-/** Why a data set of this kind cannot be evaluated on these labels, or undefined. */
-export function labelSetProblem(
-  labels: LabelSet,
-  dataset: Pick<DatasetFacts, 'name' | 'kind'>,
-  path: string,
-  carried: VariablesByKind = DATASET_VARIABLES,
-): SpecProblem | undefined {
-  const variable = LABEL_VARIABLE[labels]
-  if (variable === null || carried[dataset.kind].includes(variable)) return undefined
-  const message = `data set ${dataset.name} (${dataset.kind}) has no ${variable}, which labels "${labels}" are made of`
-  return { code: 'labels-not-in-dataset', path, message }
 }
 
 interface WrittenSet {
@@ -83,40 +68,13 @@ function ehrChoices(sets: readonly WrittenSet[], request: GridRequest, warnings:
   })
 }
 
-/** Number of evaluations of each backbone that is asked for, before repeated ones are dropped. */
-const evaluationCount = (request: GridRequest) =>
-  request.evaluations.reduce((sum, entry) => sum + entry.mode.length * entry.labels.length * entry.labelFraction.length, 0)
-
-function evaluationChoices(request: GridRequest, warnings: string[]): EvaluationChoice[] {
-  const distinct = new Map<string, EvaluationChoice>()
-  for (const entry of request.evaluations) {
-    const dataset = entry.dataset ?? request.dataset
-    for (const mode of entry.mode)
-      for (const labels of entry.labels)
-        for (const labelFraction of entry.labelFraction)
-          distinct.set(`${dataset} ${mode} ${labels} ${labelFraction}`, { dataset, mode, labels, labelFraction })
-  }
-  if (distinct.size < evaluationCount(request))
-    warnings.push('repeated-evaluation: some evaluations are listed more than once; each is taken once')
-  return [...distinct.values()]
-}
-
-function datasetProblems(request: GridRequest, datasets: ReadonlyMap<string, DatasetFacts>): SpecProblem[] {
-  const unknown = (name: string, path: string): SpecProblem => {
-    const known = [...datasets.keys()].sort().join(', ') || 'none is registered'
-    return { code: 'unknown-dataset', path, message: `no data set "${name}" is registered (known: ${known})` }
-  }
-  const problems = datasets.has(request.dataset) ? [] : [unknown(request.dataset, '/dataset')]
-  request.evaluations.forEach((entry, i) => {
-    if (entry.dataset !== undefined && !datasets.has(entry.dataset))
-      problems.push(unknown(entry.dataset, `/evaluations/${i}/dataset`))
-    const facts = datasets.get(entry.dataset ?? request.dataset)
-    entry.labels.forEach((labels, j) => {
-      const problem = facts && labelSetProblem(labels, facts, `/evaluations/${i}/labels/${j}`)
-      if (problem) problems.push(problem)
-    })
+/** Overrides of a method that the grid does not ask for would be lost in silence. */
+function absentMethodProblems(request: GridRequest): SpecProblem[] {
+  return METHODS.flatMap((method): SpecProblem[] => {
+    if (method === 'none' || request.overrides[method] === undefined || request.method.includes(method)) return []
+    const message = `the grid has no method ${method} that these overrides could serve`
+    return [{ code: 'method-not-in-grid', path: `/overrides/${method}`, message }]
   })
-  return problems
 }
 
 /** Experiments that the request stands for; EHR sets and age encodings count for MSN only. */
@@ -131,7 +89,11 @@ function countPoints(request: GridRequest, ehr: number, evaluations: number): nu
  */
 export function readAxes(request: GridRequest, datasets: ReadonlyMap<string, DatasetFacts>, limit: number): GridAxes {
   const warnings: string[] = []
-  const problems = datasetProblems(request, datasets)
+  const problems = [
+    ...unknownDataset(request.dataset, '/dataset', datasets),
+    ...evaluationProblems(request, datasets),
+    ...absentMethodProblems(request),
+  ]
   const sets = readSets(request, problems)
   const facts = datasets.get(request.dataset)
   if (facts && request.method.includes('msn')) problems.push(...missingVariables(sets, facts))

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   type DatasetFacts,
+  type EvaluateSpec,
   expandGrid,
   GridInvalidError,
   type GridPlan,
@@ -14,6 +15,7 @@ import {
 const DATASETS = new Map<string, DatasetFacts>([
   ['mimic', { name: 'mimic', kind: 'mimic-cxr', fingerprint: 'a'.repeat(64) }],
   ['nih', { name: 'nih', kind: 'nih14', fingerprint: 'b'.repeat(64) }],
+  ['stanford', { name: 'stanford', kind: 'chexpert', fingerprint: 'c'.repeat(64) }],
 ])
 
 const plan = (input: Partial<GridRequestInput>, options?: { limit?: number }): GridPlan =>
@@ -45,6 +47,7 @@ describe('expandGrid', () => {
         pretrainDataset: 'mimic',
         dataset: 'mimic',
         mode: 'linear',
+        trainedOn: null,
         labels: 'findings',
         labelFraction: 1,
         evaluate: evaluate!.id,
@@ -111,6 +114,93 @@ describe('expandGrid', () => {
     expect(elsewhere.runs.map((run) => run.id)).toEqual(made.runs.map((run) => run.id))
   })
 
+  it('multiplies EHR sets and age encodings with MSN alone', () => {
+    const made = plan({ method: ['msn', 'dino', 'mae', 'none'], ehr: ['vanilla', 'sex', 'age'], ageEncoding: ['norm', 'bins5'] })
+    expect(made.points.map(({ method, ehr }) => `${method} ${ehr}`)).toEqual([
+      'msn vanilla',
+      'msn sex',
+      'msn age',
+      'msn age',
+      'dino vanilla',
+      'mae vanilla',
+      'none vanilla',
+    ])
+    expect(made.points.slice(4).map((point) => point.pretrainDataset)).toEqual(['mimic', 'mimic', 'none'])
+    expect(made.warnings.some((warning) => warning.startsWith('ehr-ignored'))).toBe(false)
+    const ignored = plan({ method: ['dino'], ehr: ['sex'] })
+    expect(ignored.points).toHaveLength(1)
+    expect(ignored.warnings.some((warning) => warning.startsWith('ehr-ignored'))).toBe(true)
+  })
+
+  it.each([
+    { ageEncoding: ['norm'], pretrainings: 32 },
+    { ageEncoding: ['norm', 'bins5', 'bins10'], pretrainings: 52 },
+  ] as const)("makes the paper's $pretrainings pretrainings with age encodings $ageEncoding", ({ ageEncoding, pretrainings }) => {
+    const made = plan({
+      method: ['msn', 'dino', 'mae'],
+      backbone: ['vit-tiny', 'vit-small'],
+      ehr: ['all-combinations'],
+      ageEncoding: [...ageEncoding],
+      evaluations: [{ mode: ['linear'] }, { dataset: 'nih', mode: ['linear'] }],
+    })
+    expect(kinds(made)).toEqual({ prepare: 2, pretrain: pretrainings, evaluate: 2 * pretrainings })
+  })
+
+  it('evaluates the network that the method is known by, and its only one where it has one', () => {
+    const networks = (evaluate: Record<string, unknown>) => {
+      const { points, runs } = plan({ method: ['msn', 'dino', 'mae', 'none'], overrides: { evaluate } })
+      const specs = new Map(runs.map(({ id, spec }) => [id, spec as EvaluateSpec]))
+      return Object.fromEntries(points.map((point) => [point.method, specs.get(point.evaluate)!.network]))
+    }
+    expect(networks({})).toEqual({ msn: 'target', dino: 'online', mae: 'online', none: 'online' })
+    expect(networks({ network: 'online' })).toEqual({ msn: 'online', dino: 'online', mae: 'online', none: 'online' })
+  })
+
+  it('lays general overrides over every method that has the field, and those of one method over them', () => {
+    const made = plan({
+      method: ['msn', 'dino', 'mae'],
+      overrides: {
+        pretrain: { epochs: 7, batch: 16, views: { focalCount: 3, localCount: 4 }, precision: 'bfloat16', microBatch: 4 },
+        dino: { epochs: 9 },
+        mae: { decoder: { depth: 1 } },
+      },
+    })
+    const spec = (method: string) => made.runs.find((run) => run.spec.kind === 'pretrain' && run.spec.method === method)!.spec
+    expect(spec('msn')).toMatchObject({ epochs: 7, batch: 16, views: { focalCount: 3 }, precision: 'bfloat16', microBatch: 4 })
+    expect(spec('dino')).toMatchObject({ epochs: 9, batch: 16, views: { localCount: 4 }, precision: 'bfloat16' })
+    expect(spec('mae')).toMatchObject({ epochs: 7, batch: 16, decoder: { depth: 1, dim: 512 }, xla: 'off' })
+    expect(spec('mae')).not.toHaveProperty('views.focalCount')
+  })
+
+  it('hangs a transfer on the evaluation that trains its classifier, whether or not the grid lists that by itself', () => {
+    const entry = {
+      dataset: 'stanford',
+      mode: ['transfer' as const],
+      labelFraction: [1, 0.1],
+      transferFrom: { mode: ['finetune' as const] },
+    }
+    const made = plan({ evaluations: [entry] })
+    expect(kinds(made)).toEqual({ prepare: 2, pretrain: 1, evaluate: 4 })
+    expect(made.points.map(({ mode, dataset, trainedOn, labelFraction }) => [mode, dataset, trainedOn, labelFraction])).toEqual([
+      ['transfer', 'stanford', 'finetune on mimic', 1],
+      ['transfer', 'stanford', 'finetune on mimic', 0.1],
+    ])
+    const byId = new Map(made.runs.map((run) => [run.id, run]))
+    for (const { evaluate, pretrain } of made.points) {
+      const { spec, upstream } = byId.get(evaluate)!
+      const [trained, ...rest] = upstream.map((id) => byId.get(id)!)
+      expect(trained!.spec).toMatchObject({ kind: 'evaluate', mode: 'finetune', dataset: 'mimic' })
+      expect((trained!.spec as EvaluateSpec).labelFraction).toBe((spec as EvaluateSpec).labelFraction)
+      expect(rest.map((run) => [run.kind, run.spec.kind === 'prepare' ? run.spec.dataset : run.id])).toEqual([
+        ['pretrain', pretrain],
+        ['prepare', 'stanford'],
+      ])
+    }
+    const listed = plan({ evaluations: [{ mode: ['finetune'], labelFraction: [1, 0.1] }, entry] })
+    expect(kinds(listed)).toEqual(kinds(made))
+    expect(listed.points).toHaveLength(4)
+  })
+
   it('takes equal EHR sets written differently once, and says so', () => {
     const made = plan({ ehr: ['demographics', 'age+sex', 'sex+age'] })
     expect(made.points.map((point) => point.ehr)).toEqual(['demographics'])
@@ -158,7 +248,7 @@ describe('expandGrid', () => {
       evaluations: [{ mode: ['linear-cached', 'linear'] }],
       overrides: { evaluate: { augmentation: { flip: 1 } } },
     })
-    const specs = made.runs.flatMap((run) => (run.spec.kind === 'evaluate' ? [run.spec.augmentation] : []))
+    const specs = made.runs.flatMap((run) => ('augmentation' in run.spec ? [run.spec.augmentation] : []))
     expect(specs[0]).toEqual({ flip: 0, affine: null })
     expect(specs[1]).toMatchObject({ flip: 1, affine: { degrees: 45 } })
     expect(made.warnings.some((warning) => warning.startsWith('augmentation-ignored'))).toBe(true)

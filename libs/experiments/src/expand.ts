@@ -1,14 +1,11 @@
 /** Grid request -> plan: experiments, and the distinct runs that they share. */
-import { type EvaluationChoice, type GridAxes, readAxes } from './axes.ts'
-import { GridInvalidError } from './errors.ts'
+import { readAxes } from './axes.ts'
 import type { DatasetFacts, ExperimentPoint, GridPlan, RunDraft } from './grid-plan.ts'
 import type { GridRequest } from './grid-request.ts'
 import { runIdOf, SEMANTICS } from './identity.ts'
-import type { PretrainChoice } from './presets.ts'
-import type { SpecProblem } from './problems.ts'
-import { type Resolved, resolveEvaluate, resolvePrepare, resolvePretrain } from './resolve.ts'
-import type { EvaluateSpec, MsnPretrainSpec, PrepareSpec, PretrainSpec, RunSpec } from './spec.ts'
-import type { BackboneName } from './vocabulary.ts'
+import type { RunSpec } from './spec.ts'
+import { type EvaluationTemplate, type PretrainTemplate, resolveTemplates, type Templates } from './templates.ts'
+import { trainedOnTitle } from './title.ts'
 import { planWarnings } from './warnings.ts'
 
 /** Points that one grid may have where the caller sets no limit. */
@@ -16,67 +13,6 @@ export const DEFAULT_POINT_LIMIT = 20_000
 
 /** What a point of method `none` shows as its pretraining data set. */
 export const NO_PRETRAIN_DATASET = 'none'
-
-/** Pretrainings of a grid that differ in the seed alone. */
-interface PretrainTemplate {
-  /** Canonical name of the EHR set. */
-  readonly ehr: string
-  readonly spec: PretrainSpec
-}
-
-/** Everything that the points are made of, resolved once. */
-interface Templates {
-  readonly prepares: ReadonlyMap<string, PrepareSpec>
-  readonly pretrains: readonly PretrainTemplate[]
-  readonly evaluations: readonly EvaluateSpec[]
-}
-
-/** Collects the problems of all specs before any is reported; the same problem of many specs counts once. */
-class ProblemCollector {
-  readonly #problems = new Map<string, SpecProblem>()
-
-  /** The spec, as a list of one, or no spec. */
-  take<S>(resolved: Resolved<S>): readonly S[] {
-    for (const problem of resolved.problems) this.#problems.set(JSON.stringify(problem), problem)
-    return resolved.spec === null ? [] : [resolved.spec]
-  }
-
-  throwIfAny(): void {
-    if (this.#problems.size > 0) throw new GridInvalidError([...this.#problems.values()])
-  }
-}
-
-function pretrainTemplates(request: GridRequest, axes: GridAxes, collector: ProblemCollector): PretrainTemplate[] {
-  const { preset, dataset, overrides } = request
-  // A template carries the first seed; the request's schema has checked them all.
-  const seed = request.seed[0]!
-  const resolve = (backbone: BackboneName, ehr: PretrainChoice['ehr']): readonly MsnPretrainSpec[] =>
-    collector.take(resolvePretrain(preset, { dataset, seed, backbone, ehr }, overrides.pretrain))
-  const msn = (backbone: BackboneName) =>
-    axes.ehr.flatMap(({ name, ehr }) => resolve(backbone, ehr).map((spec) => ({ ehr: name, spec })))
-  const none = (backbone: BackboneName) =>
-    resolve(backbone, null).map((spec): PretrainTemplate => {
-      return { ehr: 'vanilla', spec: { kind: 'pretrain', method: 'none', seed, backbone: spec.backbone } }
-    })
-  return request.method.flatMap((method) => request.backbone.flatMap(method === 'msn' ? msn : none))
-}
-
-function resolveTemplates(request: GridRequest, axes: GridAxes): Templates {
-  const { preset, overrides } = request
-  const collector = new ProblemCollector()
-  const pretrains = pretrainTemplates(request, axes, collector)
-  const read = new Set(axes.evaluations.map((evaluation) => evaluation.dataset))
-  if (request.method.includes('msn')) read.add(request.dataset)
-  const prepares = [...read].flatMap((name) =>
-    collector.take(resolvePrepare(preset, name, overrides.prepare)).map((spec) => [name, spec] as const),
-  )
-  const imagePx = Math.max(0, ...pretrains.map(({ spec }) => spec.backbone.imagePx))
-  const evaluate = (choice: EvaluationChoice) =>
-    collector.take(resolveEvaluate(preset, { ...choice, seed: request.seed[0]! }, imagePx, overrides.evaluate))
-  const evaluations = axes.evaluations.flatMap(evaluate)
-  collector.throwIfAny()
-  return { prepares: new Map(prepares), pretrains, evaluations }
-}
 
 /** Runs of a plan, each once, in the order in which they were first needed: upstream before downstream. */
 class RunLedger {
@@ -99,19 +35,37 @@ class RunLedger {
   }
 }
 
-type PointFacts = Omit<ExperimentPoint, 'index' | 'evaluate' | 'dataset' | 'mode' | 'labels' | 'labelFraction'>
+type TestFacts = Pick<ExperimentPoint, 'dataset' | 'mode' | 'trainedOn' | 'labels' | 'labelFraction' | 'evaluate'>
+type PointFacts = Omit<ExperimentPoint, 'index' | keyof TestFacts>
 
 function pointFacts({ ehr, spec }: PretrainTemplate, seed: number, pretrain: string): PointFacts {
-  const msn = spec.method === 'msn'
   return {
     method: spec.method,
     backbone: spec.backbone.name,
     ehr,
-    ageEncoding: msn ? (spec.ehr?.ageEncoding ?? null) : null,
+    ageEncoding: spec.method === 'msn' ? (spec.ehr?.ageEncoding ?? null) : null,
     seed,
-    pretrainDataset: msn ? spec.dataset : NO_PRETRAIN_DATASET,
+    pretrainDataset: spec.method === 'none' ? NO_PRETRAIN_DATASET : spec.dataset,
     pretrain,
   }
+}
+
+/** The runs of one evaluation of the backbone of `pretrain`, and what its point tells of it. */
+function addEvaluation(
+  { trained, transfer }: EvaluationTemplate,
+  seed: number,
+  pretrain: string,
+  ledger: RunLedger,
+  packOf: (dataset: string) => string,
+): TestFacts {
+  const evaluate = ledger.add({ ...trained, seed }, [pretrain, packOf(trained.dataset)])
+  if (transfer === null) {
+    const { dataset, mode, labels, labelFraction } = trained
+    return { dataset, mode, trainedOn: null, labels, labelFraction, evaluate }
+  }
+  const { dataset, mode, labels, labelFraction, trainedOn } = transfer
+  const tested = ledger.add({ ...transfer, seed }, [evaluate, pretrain, packOf(dataset)])
+  return { dataset, mode, trainedOn: trainedOnTitle(trainedOn), labels, labelFraction, evaluate: tested }
 }
 
 function layOut(
@@ -122,17 +76,16 @@ function layOut(
   const ledger = new RunLedger(datasets)
   const packs = new Map([...templates.prepares].map(([name, spec]) => [name, ledger.add(spec, [])]))
   const packOf = (name: string): string => packs.get(name)!
-  const evaluationsBySeed = new Map(request.seed.map((seed) => [seed, templates.evaluations.map((spec) => ({ ...spec, seed }))]))
   const points: ExperimentPoint[] = []
   for (const template of templates.pretrains) {
+    const { spec } = template
+    const evaluations = templates.evaluations.get(spec.method) ?? []
     for (const seed of request.seed) {
-      const upstream = template.spec.method === 'msn' ? [packOf(template.spec.dataset)] : []
-      const pretrain = ledger.add({ ...template.spec, seed }, upstream)
+      const pretrain = ledger.add({ ...spec, seed }, spec.method === 'none' ? [] : [packOf(spec.dataset)])
       const facts = pointFacts(template, seed, pretrain)
-      for (const spec of evaluationsBySeed.get(seed)!) {
-        const { dataset, mode, labels, labelFraction } = spec
-        const evaluate = ledger.add(spec, [pretrain, packOf(dataset)])
-        points.push({ index: points.length, ...facts, dataset, mode, labels, labelFraction, evaluate })
+      for (const evaluation of evaluations) {
+        const test = addEvaluation(evaluation, seed, pretrain, ledger, packOf)
+        points.push({ index: points.length, ...facts, ...test })
       }
     }
   }
@@ -140,8 +93,9 @@ function layOut(
 }
 
 /**
- * Plan of a grid: every experiment, and each distinct run once. Pretrainings and packs are shared between experiments; random
- * initialisation (`none`) knows neither EHR sets nor a pretraining data set; age encodings count only for sets with age.
+ * Plan of a grid: every experiment, and each distinct run once. Pretrainings and packs are shared between experiments. EHR sets
+ * and age encodings multiply MSN alone; random initialisation (`none`) does not know a pretraining data set either. Age encodings
+ * count only for sets with age.
  *
  * Points are counted before anything is expanded, so a grid that is too large costs nothing to refuse.
  * @param datasets the registered data sets, by name.
@@ -154,6 +108,11 @@ export function expandGrid(
 ): GridPlan {
   const axes = readAxes(request, datasets, limit)
   const templates = resolveTemplates(request, axes)
-  const specs = [...templates.prepares.values(), ...templates.pretrains.map(({ spec }) => spec), ...templates.evaluations]
+  const evaluations = [...templates.evaluations.values()].flat()
+  const specs = [
+    ...templates.prepares.values(),
+    ...templates.pretrains.map(({ spec }) => spec),
+    ...evaluations.flatMap(({ trained, transfer }) => (transfer ? [trained, transfer] : [trained])),
+  ]
   return { ...layOut(request, templates, datasets), warnings: [...axes.warnings, ...planWarnings(request, specs)] }
 }

@@ -1,6 +1,6 @@
 /** The result of expanding a grid request: experiments, and the distinct runs that they share. */
-import type { EvaluateSpec, RunSpec } from './spec.ts'
-import type { DatasetKind, Method, RunKind } from './vocabulary.ts'
+import type { RunSpec } from './spec.ts'
+import type { DatasetKind, EvaluationMode, LabelSet, Method, RunKind } from './vocabulary.ts'
 
 /** SHA-256 (hex) of the RFC 8785 form of {spec, fingerprint, upstream, semantics}. */
 export type RunId = string
@@ -9,7 +9,10 @@ export interface RunDraft {
   readonly id: RunId
   readonly kind: RunKind
   readonly spec: RunSpec
-  /** Runs that must have succeeded before: [] or [prepare] for a pretraining, [pretrain, prepare] for an evaluation. */
+  /**
+   * Runs that must have succeeded before: [] or [prepare] for a pretraining, [pretrain, prepare] for an evaluation,
+   * [evaluate, pretrain, prepare] for a transfer.
+   */
   readonly upstream: readonly RunId[]
   /** Null where the run reads no data set (random initialisation). */
   readonly dataset: { readonly name: string; readonly fingerprint: string } | null
@@ -28,8 +31,10 @@ export interface ExperimentPoint {
   /** `none` (NO_PRETRAIN_DATASET) for random initialisation. */
   readonly pretrainDataset: string
   readonly dataset: string
-  readonly mode: EvaluateSpec['mode']
-  readonly labels: EvaluateSpec['labels']
+  readonly mode: EvaluationMode
+  /** Of a transfer, what its classifier was trained as (`finetune on mimic`); null for all other modes. */
+  readonly trainedOn: string | null
+  readonly labels: LabelSet
   readonly labelFraction: number
   /** The evaluation's run id; its upstream names pretraining and pack. */
   readonly evaluate: RunId

@@ -1,6 +1,6 @@
 /** What a lab submits: lists of values that expand to experiments. The same schema serves HTTP, CLI and YAML files. */
 import { z } from 'zod'
-import { AGE_ENCODINGS, BACKBONES, EVALUATION_MODES, LABEL_SETS, METHODS, PRESETS } from './vocabulary.ts'
+import { AGE_ENCODINGS, BACKBONES, EVALUATION_MODES, LABEL_SETS, METHODS, PRESETS, TRAINED_MODES } from './vocabulary.ts'
 
 const distinct = <T extends z.ZodType>(item: T) =>
   z
@@ -18,11 +18,22 @@ export const evaluationRequestSchema = z.strictObject({
   mode: distinct(z.enum(EVALUATION_MODES)).default(['linear']),
   labels: distinct(z.enum(LABEL_SETS)).default(['findings']),
   labelFraction: distinct(z.number().gt(0).max(1)).default([1]),
+  /**
+   * For mode `transfer`: the evaluations whose classifiers are tested here, with the same labels and label fractions. They run
+   * whether or not the grid lists them by themselves.
+   */
+  transferFrom: z
+    .strictObject({
+      /** Data set that they are trained on; the grid's own where left out. */
+      dataset: datasetName.optional(),
+      mode: distinct(z.enum(TRAINED_MODES)).default(['linear']),
+    })
+    .optional(),
 })
 export type EvaluationRequest = z.infer<typeof evaluationRequestSchema>
 
-/** Partial specs that are laid over the preset; unknown fields are refused when the resolved spec is parsed. */
-const overrides = z.record(z.string(), z.unknown())
+/** A partial spec that is laid over the preset; unknown fields are refused when the resolved spec is parsed. */
+const overrides = z.record(z.string(), z.unknown()).optional()
 
 export const gridRequestSchema = z.strictObject({
   name: z.string().trim().min(1).max(120),
@@ -44,8 +55,16 @@ export const gridRequestSchema = z.strictObject({
       .max(2 ** 31 - 1),
   ).default([24]),
   evaluations: z.array(evaluationRequestSchema).min(1),
+  /** `pretrain` serves every method that has the field; `msn`, `dino` and `mae` are laid over it for one method. */
   overrides: z
-    .strictObject({ prepare: overrides.optional(), pretrain: overrides.optional(), evaluate: overrides.optional() })
+    .strictObject({
+      prepare: overrides,
+      pretrain: overrides,
+      msn: overrides,
+      dino: overrides,
+      mae: overrides,
+      evaluate: overrides,
+    })
     .default({}),
   /** Higher runs first; 0 is ordinary. */
   priority: z.int().min(-100).max(100).default(0),

@@ -2,9 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   presetBackbone,
+  presetDino,
   presetEvaluate,
+  presetMae,
   presetPrepare,
   presetPretrain,
+  presetTransfer,
   type RunSpec,
   runIdOf,
   runTitle,
@@ -18,6 +21,15 @@ const SPECS: readonly RunSpec[] = [
   presetPrepare('paper', 'nih'),
   presetPretrain('paper', { dataset: 'mimic', seed: 24, backbone, ehr }),
   presetEvaluate('paper', { dataset: 'nih', mode: 'linear', labels: 'findings', labelFraction: 0.05, seed: 24 }),
+  presetDino('paper', { dataset: 'mimic', seed: 24, backbone, ehr: null }),
+  presetMae('paper', { dataset: 'mimic', seed: 24, backbone, ehr: null }),
+  presetTransfer('paper', {
+    dataset: 'stanford',
+    trainedOn: { dataset: 'mimic', mode: 'finetune' },
+    labels: 'findings',
+    labelFraction: 1,
+    seed: 24,
+  }),
 ]
 const identity = (spec: RunSpec) => ({ spec, fingerprint: 'f'.repeat(64), upstream: ['b', 'a'], semantics: SEMANTICS })
 
@@ -96,6 +108,9 @@ describe('runTitle', () => {
     ['prepare nih', SPECS[0]!],
     ['pretrain msn vit-tiny demographics (age bins5) seed 24', SPECS[1]!],
     ['evaluate linear findings on nih with 5 %', SPECS[2]!],
+    ['pretrain dino vit-tiny seed 24', SPECS[3]!],
+    ['pretrain mae vit-tiny seed 24', SPECS[4]!],
+    ['evaluate transfer of finetune on mimic findings on stanford', SPECS[5]!],
     ['pretrain msn vit-tiny vanilla seed 1', presetPretrain('msn', { dataset: 'mimic', seed: 1, backbone, ehr: null })],
     ['pretrain none vit-tiny seed 3', { kind: 'pretrain', method: 'none', seed: 3, backbone } satisfies RunSpec],
     [

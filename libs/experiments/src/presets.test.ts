@@ -1,15 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import {
   BACKBONES,
-  EVALUATION_MODES,
+  dinoPretrainSpecSchema,
   evaluateSpecSchema,
+  maePretrainSpecSchema,
   msnPretrainSpecSchema,
   PRESETS,
   prepareSpecSchema,
   presetBackbone,
+  presetDino,
   presetEvaluate,
+  presetMae,
   presetPrepare,
   presetPretrain,
+  presetTransfer,
+  TRAINED_MODES,
+  transferSpecSchema,
 } from './index.ts'
 
 const pretrain = (preset: (typeof PRESETS)[number], withEhr = true) =>
@@ -19,7 +25,13 @@ const pretrain = (preset: (typeof PRESETS)[number], withEhr = true) =>
     backbone: presetBackbone(preset, 'vit-small'),
     ehr: withEhr ? { variables: ['sex'], ageEncoding: null } : null,
   })
-const evaluate = (preset: (typeof PRESETS)[number], mode: (typeof EVALUATION_MODES)[number] = 'linear') =>
+const choice = (preset: (typeof PRESETS)[number]) => ({
+  dataset: 'mimic',
+  seed: 24,
+  backbone: presetBackbone(preset, 'vit-small'),
+  ehr: null,
+})
+const evaluate = (preset: (typeof PRESETS)[number], mode: (typeof TRAINED_MODES)[number] = 'linear') =>
   presetEvaluate(preset, { dataset: 'nih', mode, labels: 'findings', labelFraction: 1, seed: 24 })
 
 describe.each(PRESETS)('preset %s', (preset) => {
@@ -27,7 +39,17 @@ describe.each(PRESETS)('preset %s', (preset) => {
     expect(prepareSpecSchema.parse(presetPrepare(preset, 'nih'))).toEqual(presetPrepare(preset, 'nih'))
     for (const withEhr of [true, false])
       expect(msnPretrainSpecSchema.parse(pretrain(preset, withEhr))).toEqual(pretrain(preset, withEhr))
-    for (const mode of EVALUATION_MODES) expect(evaluateSpecSchema.parse(evaluate(preset, mode))).toEqual(evaluate(preset, mode))
+    expect(dinoPretrainSpecSchema.parse(presetDino(preset, choice(preset)))).toEqual(presetDino(preset, choice(preset)))
+    expect(maePretrainSpecSchema.parse(presetMae(preset, choice(preset)))).toEqual(presetMae(preset, choice(preset)))
+    const transfer = presetTransfer(preset, {
+      dataset: 'stanford',
+      trainedOn: { dataset: 'mimic', mode: 'finetune' },
+      labels: 'findings',
+      labelFraction: 0.1,
+      seed: 24,
+    })
+    expect(transferSpecSchema.parse(transfer)).toEqual(transfer)
+    for (const mode of TRAINED_MODES) expect(evaluateSpecSchema.parse(evaluate(preset, mode))).toEqual(evaluate(preset, mode))
   })
 
   it('gives every backbone heads that divide its dim, and images of whole patches', () => {
@@ -89,6 +111,26 @@ describe('preset paper', () => {
       uncertain: 'zeros',
       validationFraction: 0.1,
     })
+  })
+
+  it('has the baselines of the paper', () => {
+    expect(presetDino('paper', choice('paper'))).toMatchObject({
+      views: { globalCount: 2, localCount: 6, localPx: 96, globalScale: [0.4, 1], localScale: [0.05, 0.4] },
+      head: { hiddenDim: 512, bottleneckDim: 256, outDim: 1024, frozenEpochs: 1 },
+      loss: { studentTemperature: 0.1, teacherTemperature: 0.04, centreMomentum: 0.9 },
+      target: { momentum: [0.996, 1] },
+      optimiser: { lr: { peak: 1e-4, final: 0 }, weightDecay: { start: 1e-3, final: 1e-3 } },
+      batch: 64,
+      epochs: 100,
+    })
+    expect(presetMae('paper', choice('paper'))).toMatchObject({
+      mask: { image: 0.6 },
+      decoder: { dim: 512, depth: 8, heads: 16, mlpRatio: 4 },
+      normPixels: false,
+      optimiser: { lr: { peak: 1e-5 }, weightDecay: { start: 1e-4 } },
+    })
+    expect(presetPrepare('paper', 'stanford').dropAllZero).toBe(true)
+    expect(presetPrepare('msn', 'stanford').dropAllZero).toBe(false)
   })
 
   it('passes anchors through the head jointly with EHR, and by size for vanilla', () => {

@@ -13,6 +13,7 @@ import {
 const DATASETS = new Map<string, DatasetFacts>([
   ['mimic', { name: 'mimic', kind: 'mimic-cxr', fingerprint: 'a'.repeat(64) }],
   ['nih', { name: 'nih', kind: 'nih14', fingerprint: 'b'.repeat(64) }],
+  ['stanford', { name: 'stanford', kind: 'chexpert', fingerprint: 'c'.repeat(64) }],
 ])
 
 function problemsOf(document: unknown): readonly SpecProblem[] {
@@ -27,6 +28,16 @@ function problemsOf(document: unknown): readonly SpecProblem[] {
 
 const good = { name: 'trial', dataset: 'mimic', evaluations: [{}] }
 const pretrain = (over: object, more: object = {}) => ({ ...good, ...more, overrides: { pretrain: over } })
+
+const own = (method: 'dino' | 'mae', over: object, methods: readonly string[]) => ({
+  ...good,
+  method: methods,
+  overrides: { [method]: over },
+})
+const transfer = (changes: object) => ({
+  ...good,
+  evaluations: [{ dataset: 'stanford', mode: ['transfer'], transferFrom: { mode: ['finetune'] }, ...changes }],
+})
 
 /** [code, path, part of the message, document] */
 const BAD: readonly [SpecProblem['code'], string, RegExp, unknown][] = [
@@ -79,7 +90,7 @@ const BAD: readonly [SpecProblem['code'], string, RegExp, unknown][] = [
     { ...good, overrides: { evaluate: { labelFraction: 0.5 } } },
   ],
   ['fixed-by-grid', '/overrides/prepare/dataset', /own lists/, { ...good, overrides: { prepare: { dataset: 'nih' } } }],
-  ['unknown-dataset', '/dataset', /"padchest".*mimic, nih/, { ...good, dataset: 'padchest' }],
+  ['unknown-dataset', '/dataset', /"padchest".*mimic, nih, stanford/, { ...good, dataset: 'padchest' }],
   ['unknown-dataset', '/evaluations/1/dataset', /"chexpert"/, { ...good, evaluations: [{}, { dataset: 'chexpert' }] }],
   [
     'variable-not-in-dataset',
@@ -118,12 +129,49 @@ const BAD: readonly [SpecProblem['code'], string, RegExp, unknown][] = [
     /200 px.*224 px/,
     { ...good, overrides: { evaluate: { resizePx: 200 } } },
   ],
+  [
+    'unknown-field',
+    '/overrides/pretrain/decoder',
+    /no field "decoder"/,
+    pretrain({ decoder: { depth: 2 } }, { method: ['msn', 'dino'] }),
+  ],
+  ['unknown-field', '/overrides/pretrain/epochs', /no field "epochs"/, pretrain({ epochs: 3 }, { method: ['none'] })],
+  ['unknown-field', '/overrides/dino/prototypes', /no field/, own('dino', { prototypes: { count: 3 } }, ['msn', 'dino'])],
+  ['wrong-type', '/overrides/dino/batch', /expected/, own('dino', { batch: 'many' }, ['msn', 'dino'])],
+  ['method-not-in-grid', '/overrides/mae', /no method mae/, own('mae', { batch: 8 }, ['msn', 'dino'])],
+  ['fixed-by-grid', '/overrides/dino/seed', /own lists/, own('dino', { seed: 1 }, ['dino'])],
+  [
+    'local-not-multiple-of-patch',
+    '/overrides/dino/views/localPx',
+    /100 px/,
+    own('dino', { views: { localPx: 100 } }, ['dino', 'msn']),
+  ],
+  ['heads-do-not-divide-dim', '/overrides/mae/decoder/heads', /5 heads/, own('mae', { decoder: { heads: 5 } }, ['mae'])],
+  ['mask-keeps-nothing', '/overrides/pretrain/mask/image', /keeps no/, pretrain({ mask: { image: 0.999 } }, { method: ['mae'] })],
+  ['mask-drops-nothing', '/overrides/mae/mask/image', /to predict/, own('mae', { mask: { image: 1e-9 } }, ['mae'])],
+  ['out-of-range', '/overrides/mae/mask/image', />0/, own('mae', { mask: { image: 0 } }, ['mae'])],
+  ['out-of-range', '/overrides/pretrain/microBatch', />0/, pretrain({ microBatch: 0 })],
+  ['unknown-value', '/overrides/pretrain/precision', /bfloat16/, pretrain({ precision: 'float16' })],
+  [
+    'no-target-network',
+    '/overrides/evaluate/network',
+    /MAE has no target/,
+    { ...good, method: ['msn', 'mae'], overrides: { evaluate: { network: 'target' } } },
+  ],
+  ['transfer-without-source', '/evaluations/0/transferFrom', /say where/, transfer({ transferFrom: undefined })],
+  ['transfer-to-same-dataset', '/evaluations/0/dataset', /mimic itself/, transfer({ dataset: 'mimic' })],
+  ['invalid-value', '/evaluations/0/transferFrom', /does not list/, transfer({ mode: ['linear'] })],
+  ['unknown-dataset', '/evaluations/0/transferFrom/dataset', /"padchest"/, transfer({ transferFrom: { dataset: 'padchest' } })],
+  ['unknown-value', '/evaluations/0/transferFrom/mode/0', /finetune/, transfer({ transferFrom: { mode: ['transfer'] } })],
+  ['labels-differ', '/evaluations/0/labels/0', /findings of mimic .* not those of nih/, transfer({ dataset: 'nih' })],
   ['grid-too-large', '', /30,000 points; at most 20,000/, { ...good, seed: Array.from({ length: 30_000 }, (_, i) => i) }],
 ]
 
 describe('a bad grid request', () => {
   it('is good without the flaw', () => {
     expect(problemsOf(good)).toEqual([])
+    expect(problemsOf(transfer({}))).toEqual([])
+    expect(problemsOf(transfer({ dataset: 'nih', labels: ['sex', 'view'] }))).toEqual([])
     expect(problemsOf(pretrain({ views: { focalCount: 0, focalPx: 100 } }))).toEqual([])
     expect(problemsOf(pretrain({ mask: { random: 0.9, focal: 0.9 }, batch: 2, prototypes: { count: 1 } }))).toEqual([])
   })

@@ -1,6 +1,6 @@
 /** Human titles of runs, made of the spec alone. */
 import { ehrSetName } from './ehr-sets.ts'
-import type { EvaluateSpec, MsnPretrainSpec, RunSpec } from './spec.ts'
+import type { EvaluationSpec, MsnPretrainSpec, RunSpec, TransferSpec } from './spec.ts'
 
 function ehrTitle(ehr: MsnPretrainSpec['ehr']): string {
   const name = ehrSetName(ehr?.variables ?? null)
@@ -8,9 +8,13 @@ function ehrTitle(ehr: MsnPretrainSpec['ehr']): string {
   return encoding === 'norm' ? name : `${name} (age ${encoding})`
 }
 
-function evaluateTitle(spec: EvaluateSpec): string {
+/** What the classifier of a transfer was trained as: `finetune on mimic`. */
+export const trainedOnTitle = ({ mode, dataset }: TransferSpec['trainedOn']): string => `${mode} on ${dataset}`
+
+function evaluateTitle(spec: EvaluationSpec): string {
+  const from = spec.mode === 'transfer' ? ` of ${trainedOnTitle(spec.trainedOn)}` : ''
   const share = spec.labelFraction < 1 ? ` with ${Number((100 * spec.labelFraction).toPrecision(6))} %` : ''
-  return `evaluate ${spec.mode} ${spec.labels} on ${spec.dataset}${share}`
+  return `evaluate ${spec.mode}${from} ${spec.labels} on ${spec.dataset}${share}`
 }
 
 /** One line: `pretrain msn vit-tiny sex seed 24`, `evaluate linear findings on nih with 5 %`, `prepare nih`. */

@@ -4,8 +4,10 @@ export const RUN_KINDS = ['prepare', 'pretrain', 'evaluate'] as const
 export type RunKind = (typeof RUN_KINDS)[number]
 
 /** `none` is random initialisation: the floor that every comparison needs, a run of its own. */
-export const METHODS = ['msn', 'none'] as const
+export const METHODS = ['msn', 'dino', 'mae', 'none'] as const
 export type Method = (typeof METHODS)[number]
+/** A method with views, steps and a loss. */
+export type TrainedMethod = Exclude<Method, 'none'>
 
 export const BACKBONES = ['vit-tiny', 'vit-small'] as const
 export type BackboneName = (typeof BACKBONES)[number]
@@ -42,15 +44,30 @@ export const DATASET_VARIABLES: Readonly<Record<DatasetKind, readonly EhrVariabl
   chexpert: ['sex', 'age', 'view'],
 }
 
+/** Which list of 14 findings a kind of data set is labelled with; a classifier transfers within one list only. */
+export const FINDINGS_LIST: Readonly<Record<DatasetKind, 'chexpert-14' | 'nih-14'>> = {
+  'mimic-cxr': 'chexpert-14',
+  nih14: 'nih-14',
+  chexpert: 'chexpert-14',
+}
+
 /** `findings` are the data set's 14 labels; the others are sanity label sets that any lab can check by eye. */
 export const LABEL_SETS = ['findings', 'view', 'sex', 'age60'] as const
 export type LabelSet = (typeof LABEL_SETS)[number]
 
-export const EVALUATION_MODES = ['linear', 'linear-cached', 'finetune'] as const
+/** Evaluations that train a classifier on the data set that they test. */
+export const TRAINED_MODES = ['linear', 'linear-cached', 'finetune'] as const
+export type TrainedMode = (typeof TRAINED_MODES)[number]
+
+/** `transfer` trains nothing: it tests the classifier of another evaluation on another data set. */
+export const EVALUATION_MODES = [...TRAINED_MODES, 'transfer'] as const
 export type EvaluationMode = (typeof EVALUATION_MODES)[number]
 
 export const SPLITS = ['train', 'validation', 'test'] as const
 export type Split = (typeof SPLITS)[number]
 
-export const PRECISIONS = ['float32'] as const
+export const PRECISIONS = ['float32', 'bfloat16'] as const
 export type Precision = (typeof PRECISIONS)[number]
+
+export const XLA_MODES = ['off', 'on'] as const
+export type XlaMode = (typeof XLA_MODES)[number]

@@ -28,6 +28,11 @@ const cachedFeaturesIgnoreAugmentation: Check = ({ overrides }, specs) => {
   return 'augmentation-ignored: linear-cached evaluates features of un-augmented images; the augmentation override does not apply to it'
 }
 
+const ehrWithoutMsn: Check = ({ method, ehr }) => {
+  if (method.includes('msn') || ehr.every((name) => name.trim() === 'vanilla')) return undefined
+  return 'ehr-ignored: EHR sets apply to method msn alone, which this grid does not ask for'
+}
+
 const packUpsampled: Check = (_, specs) => {
   const sides = specs.flatMap((spec) => (spec.kind === 'prepare' ? [spec.sidePx] : []))
   const wanted = specs.flatMap((spec) => (spec.kind === 'evaluate' ? [spec.resizePx] : []))
@@ -36,7 +41,13 @@ const packUpsampled: Check = (_, specs) => {
   return `pack-upsampled: packs of ${side} px are enlarged to ${largest} px for evaluation; prepare with a larger sidePx`
 }
 
-const CHECKS: readonly Check[] = [prototypesExceedBatch, batchNormGroupsDiffer, cachedFeaturesIgnoreAugmentation, packUpsampled]
+const CHECKS: readonly Check[] = [
+  prototypesExceedBatch,
+  batchNormGroupsDiffer,
+  ehrWithoutMsn,
+  cachedFeaturesIgnoreAugmentation,
+  packUpsampled,
+]
 
 /** Warnings of a plan, each a stable word, a colon and a sentence. */
 export function planWarnings(request: GridRequest, specs: readonly RunSpec[]): string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createExecutor } from '#libs/engine'
-import { EVALUATION_MODES } from '#libs/experiments'
+import { TRAINED_MODES } from '#libs/experiments'
 import { backboneInitialState } from '#libs/msn'
 import { initDraws } from './draws.ts'
 import { SpecError, StoppedError } from './errors.ts'
@@ -26,7 +26,7 @@ function loopOf(over: Partial<EvaluateLoop> = {}): EvaluateLoop {
 }
 
 describe('an evaluation', () => {
-  it.each(EVALUATION_MODES)('in mode %s learns a label that is plain to see, on every image of every split', async (mode) => {
+  it.each(TRAINED_MODES)('in mode %s learns a label that is plain to see, on every image of every split', async (mode) => {
     const optimiser = { ...miniEvaluateSpec().optimiser, lr: 1e-2 }
     const { results, scores, summary } = await evaluate(loopOf({ spec: miniEvaluateSpec({ mode, optimiser }) }))
     expect(scores).toHaveLength(21)

@@ -21,6 +21,8 @@ const VIEWS = {
   flip: 0.5,
   affine: null,
   colourJitter: 0,
+  blur: 0,
+  greyscale: 0,
 }
 const draws = (sample: string) => drawsOf({ seed: 7, purpose: 'crop', epoch: 0, sample, view: 1 })
 
