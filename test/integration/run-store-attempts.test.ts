@@ -129,8 +129,8 @@ describe('the end of an attempt', () => {
     ['crashed', 'queued'],
     ['lost', 'queued'],
     ['preempted', 'queued'],
-    ['paused', 'paused'],
-    ['cancelled', 'cancelled'],
+    ['paused', 'queued'],
+    ['cancelled', 'queued'],
   ] satisfies [AttemptEnding, RunState][])('as %s leaves the run %s', async (ending, state) => {
     const runId = await queuedRun()
     expect(await finish(store, runId, ending)).toBe(state)
@@ -157,7 +157,7 @@ describe('the end of an attempt', () => {
     for (let retry = 0; retry < budget; retry++) expect(await finish(store, runId, ending)).toBe('queued')
     expect(await finish(store, runId, ending, { message: 'again' })).toBe('failed')
     expect((await store.reader.run(runId))!.message).toBe(`${ending} ${budget + 1} times, the last time: again`)
-    expect(await store.control.retryRun(runId)).toBe('queued')
+    expect(await store.control.retry({ runId })).toMatchObject({ matched: 1, changed: 1, refused: 0 })
     expect(await finish(store, runId, ending)).toBe('queued')
   })
 
@@ -186,14 +186,17 @@ describe('the end of an attempt', () => {
   it('of a run that is to be cancelled is its end, however it came', async () => {
     const runId = await queuedRun()
     const ref = await leaseRun(store, runId)
-    await store.control.cancelRun(runId)
+    await store.control.cancel({ runId })
     expect(await store.attempts.end(ref, resultOf('preempted'))).toMatchObject({ runState: 'cancelled' })
   })
 
   it('by a pause waits for somebody to resume it', async () => {
     const runId = await queuedRun()
-    await finish(store, runId, 'paused')
-    expect(await store.control.retryRun(runId)).toBe('queued')
+    const ref = await leaseRun(store, runId)
+    expect(await store.control.pause({ runId })).toMatchObject({ changed: 0, asked: 1 })
+    expect(await store.attempts.end(ref, resultOf('paused'))).toMatchObject({ runState: 'paused' })
+    expect(await store.control.retry({ runId })).toMatchObject({ refusals: [{ runId, state: 'paused', reason: 'wrong-state' }] })
+    expect(await store.control.resume({ runId })).toMatchObject({ changed: 1 })
     expect((await leaseRun(store, runId)).fencingToken).toBe(2)
   })
 
@@ -251,12 +254,21 @@ describe('the database', () => {
     ],
     ['an attempt that is leased to nobody', 'attempt_', `UPDATE attempt SET state = 'leased' WHERE run_id = $1`],
     ['an attempt that ended in no way', 'attempt_', `UPDATE attempt SET state = 'ended' WHERE run_id = $1`],
-    ['an unknown state', 'run_state_is_known', `UPDATE run SET state = 'happy' WHERE id = $1`],
-    ['an end state without a time', 'run_ended_at_in_end_states', `UPDATE run SET state = 'failed' WHERE id = $1`],
+    ['an unknown state', 'run_state_moves', `UPDATE run SET state = 'happy' WHERE id = $1`],
+    ['an end state without a time', 'run_ended_at_in_end_states', `UPDATE run SET state = 'cancelled' WHERE id = $1`],
+    ['a move that no table lists', 'run_state_moves', `UPDATE run SET state = 'succeeded', ended_at = now() WHERE id = $1`],
+    ['a run that runs without a worker', 'run_fits_its_attempt', `UPDATE run SET state = 'running' WHERE id = $1`],
+    ['a token that falls', 'run_fencing_rises', `UPDATE run SET fencing = -1 WHERE id = $1`],
+    [
+      'an end that nobody gave the run',
+      'run_fits_its_moved_attempt',
+      `UPDATE attempt SET state = 'ended', ending = 'paused', ended_at = now() WHERE run_id = $1`,
+    ],
+    ['an event that is changed', 'event_only_appended', `UPDATE event SET type = 'nothing' WHERE run_id = $1`],
     [
       'an upstream failure without a root',
       'run_root_only_where_upstream_failed',
-      `UPDATE run SET state = 'upstream-failed', ended_at = now() WHERE id = $1`,
+      `UPDATE run SET root_run_id = id WHERE id = $1`,
     ],
     ['a wish for a run that has no worker', 'run_desired_only_while_running', `UPDATE run SET desired = 'cancel' WHERE id = $1`],
     ['a run that waits for itself', 'edge_is_no_loop', `INSERT INTO edge VALUES ($1, $1)`],

@@ -97,9 +97,9 @@ describe('submissions, cancellations, retries and workers at once', () => {
         priority: i,
       })
       const { gridId } = await store.grids.submit(grid)
-      if (i % 4 === 1) await store.control.cancelGrid(gridId)
-      for (const id of idsOf(grid, 'pretrain').slice(0, 4)) await store.control.retryRun(id)
-      if (i % 4 === 3) await store.control.cancelRun(idOf(grid, 'evaluate'))
+      if (i % 4 === 1) await store.control.cancel({ gridId })
+      for (const id of idsOf(grid, 'pretrain').slice(0, 4)) await store.control.retry({ runId: id })
+      if (i % 4 === 3) await store.control.cancel({ runId: idOf(grid, 'evaluate') })
       return grid.plan.runs.map(({ id }) => id)
     })
     const everybody = await Promise.allSettled(people)

@@ -45,7 +45,7 @@ describe('the worker on PostgreSQL', () => {
     const supervisor = new Supervisor({
       store: store.attempts,
       queue: factory,
-      identity: { id, hostname: 'test', resourceClass: 'cpu', engine: 'eager', version: '0' },
+      identity: { id, hostname: 'test', resourceClass: 'cpu', engine: 'eager', version: '0', slots: 2 },
       program: { entry: ENTRY, environment: { PATH: process.env.PATH ?? '', SCRIPT: script } },
       metrics: registry.metrics,
       logger,
@@ -119,7 +119,7 @@ describe('the worker on PostgreSQL', () => {
     const pretrain = plan.runs.find(({ kind }) => kind === 'pretrain')!
     await startWorker('w4', 'cooperative')
     await scheduleUntil(async () => (await store.reader.run(pretrain.id))?.state === 'running')
-    await store.control.cancelRun(pretrain.id)
+    await store.control.cancel({ runId: pretrain.id })
     await scheduleUntil(async () => (await store.reader.run(pretrain.id))?.state === 'cancelled')
     const run = await store.reader.run(pretrain.id)
     expect(run?.attemptList.at(-1)).toMatchObject({ state: 'ended', ending: 'cancelled', worker: 'w4' })

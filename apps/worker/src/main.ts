@@ -32,6 +32,7 @@ async function start(config: WorkerConfig, logger: Logger): Promise<Stoppable> {
       resourceClass: config.resourceClass,
       engine: config.engine,
       version: packageJson.version,
+      slots: config.concurrency,
     },
   })
   await supervisor.start()

@@ -1,6 +1,15 @@
 /** The worker's side of the store. Every write is guarded by attempt id and fencing token; times are the database's. */
 import type { DatasetKind, RunKind, RunSpec } from '#libs/experiments'
-import type { Assignment, AttemptRef, AttemptResult, AttemptStore, Desired, RunState, WorkerIdentity } from '#libs/runs'
+import type {
+  Assignment,
+  AttemptRef,
+  AttemptResult,
+  AttemptStore,
+  Desired,
+  RetryPolicy,
+  RunState,
+  WorkerIdentity,
+} from '#libs/runs'
 import type { Database, Sql, Tx } from './database.ts'
 import { lockRunOf, moveOn } from './end-attempt.ts'
 import { recordEvent } from './moves.ts'
@@ -8,8 +17,10 @@ import { recordEvent } from './moves.ts'
 const HELD = `id = $1::text AND fencing = $2::bigint AND state IN ('leased', 'running')`
 
 const SEE_WORKER = `
-  INSERT INTO worker (id, hostname, resource_class, engine, version) VALUES ($1::text, $2::text, $3::text, $4::text, $5::text)
-  ON CONFLICT (id) DO UPDATE SET last_seen_at = clock_timestamp(), engine = EXCLUDED.engine, version = EXCLUDED.version
+  INSERT INTO worker (id, hostname, resource_class, engine, version, slots, draining)
+  VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::int, $7::text)
+  ON CONFLICT (id) DO UPDATE SET last_seen_at = clock_timestamp(), engine = EXCLUDED.engine, version = EXCLUDED.version,
+    slots = EXCLUDED.slots, draining = EXCLUDED.draining
   RETURNING id`
 
 // In: run id. Compare-and-set from queued; the new fencing token outdates every earlier holder.
@@ -21,7 +32,16 @@ const TAKE_RUN = `
 const TAKE_ATTEMPT = `
   UPDATE attempt SET state = 'leased', worker_id = $2::text, fencing = $3::bigint, leased_at = clock_timestamp(),
     lease_until = clock_timestamp() + make_interval(secs => $4::float8 / 1000)
-  WHERE id = $1::text AND state = 'waiting' RETURNING number`
+  WHERE id = $1::text AND state = 'waiting' RETURNING number, micro_batch`
+
+// Once: `fresh` is false where it had started before.
+const START = `
+  WITH held AS (
+    SELECT id, run_id, state = 'leased' AS fresh FROM attempt WHERE ${HELD} FOR UPDATE
+  ), started AS (
+    UPDATE attempt a SET state = 'running', started_at = clock_timestamp() FROM held WHERE a.id = held.id AND held.fresh
+  )
+  SELECT run_id, fresh FROM held`
 
 const HEARTBEAT = `
   WITH held AS (
@@ -58,8 +78,9 @@ const END_ATTEMPT = `
 /** Thrown to roll a lease back that lost its race; never leaves this file. */
 class LostRace extends Error {}
 
-export function createAttemptStore(db: Database): AttemptStore {
-  const seeWorker = (sql: Sql, w: WorkerIdentity) => sql.rows(SEE_WORKER, w.id, w.hostname, w.resourceClass, w.engine, w.version)
+export function createAttemptStore(db: Database, policy: RetryPolicy): AttemptStore {
+  const seeWorker = (sql: Sql, w: WorkerIdentity) =>
+    sql.rows(SEE_WORKER, w.id, w.hostname, w.resourceClass, w.engine, w.version, w.slots, w.draining ?? null)
   return {
     async registerWorker(worker) {
       await seeWorker(db, worker)
@@ -78,14 +99,10 @@ export function createAttemptStore(db: Database): AttemptStore {
 
     async start({ attemptId, fencingToken }) {
       return db.transaction(async (tx) => {
-        const started = await tx.rows<{ run_id: string }>(
-          `UPDATE attempt SET state = 'running', started_at = clock_timestamp()
-           WHERE id = $1::text AND fencing = $2::bigint AND state = 'leased' RETURNING run_id`,
-          attemptId,
-          fencingToken,
-        )
-        for (const { run_id } of started) recordEvent(tx, { type: 'attempt.started', runId: run_id, attemptId })
-        return started.length > 0
+        const [held] = await tx.rows<{ run_id: string; fresh: boolean }>(START, attemptId, fencingToken)
+        // A word that was sent again is no second start.
+        if (held?.fresh) recordEvent(tx, { type: 'attempt.started', runId: held.run_id, attemptId })
+        return held !== undefined
       })
     },
 
@@ -120,7 +137,9 @@ export function createAttemptStore(db: Database): AttemptStore {
       })
     },
 
-    end: (ref, result) => db.transaction((tx) => endAttempt(tx, ref, result)),
+    end: (ref, result) => db.transaction((tx) => endAttempt(tx, ref, result, policy)),
+
+    waitForWish: (timeoutMs, signal) => db.listen('cxrlab_wish', timeoutMs, signal),
   }
 }
 
@@ -135,7 +154,13 @@ async function takeAttempt(tx: Tx, attemptId: string, worker: WorkerIdentity, le
   }
   const [taken] = await tx.rows<Taken>(TAKE_RUN, run.id)
   if (!taken) throw new LostRace()
-  const [attempt] = await tx.rows<{ number: number }>(TAKE_ATTEMPT, attemptId, worker.id, taken.fencing, leaseMs)
+  const [attempt] = await tx.rows<{ number: number; micro_batch: number | null }>(
+    TAKE_ATTEMPT,
+    attemptId,
+    worker.id,
+    taken.fencing,
+    leaseMs,
+  )
   if (!attempt) throw new LostRace()
   await tx.rows('DELETE FROM outbox WHERE attempt_id = $1::text', attemptId)
   recordEvent(tx, { type: 'run.running', runId: run.id, attemptId, data: { number: attempt.number } })
@@ -146,6 +171,7 @@ async function takeAttempt(tx: Tx, attemptId: string, worker: WorkerIdentity, le
     number: attempt.number,
     spec: taken.spec,
     semantics: taken.semantics,
+    microBatch: attempt.micro_batch,
     upstream: await upstreamOf(tx, run.id),
     dataset: taken.dataset_name === null ? null : await datasetOf(tx, taken.dataset_name),
   }
@@ -167,7 +193,7 @@ async function datasetOf(tx: Tx, name: string): Promise<Assignment['dataset']> {
   return row ? { name: row.name, kind: row.kind, root: row.root, fingerprint: row.fingerprint, createdAt: row.created_at } : null
 }
 
-async function endAttempt(tx: Tx, { attemptId, fencingToken }: AttemptRef, result: AttemptResult) {
+async function endAttempt(tx: Tx, { attemptId, fencingToken }: AttemptRef, result: AttemptResult, policy: RetryPolicy) {
   const run = await lockRunOf(tx, attemptId)
   if (!run) return { accepted: false, runState: 'cancelled' as const }
   const [ended] = await tx.rows<{ run_id: string; number: number }>(
@@ -179,5 +205,5 @@ async function endAttempt(tx: Tx, { attemptId, fencingToken }: AttemptRef, resul
   )
   // A stale token: the run belongs to somebody else now, or has ended.
   if (!ended) return { accepted: false, runState: run.state as RunState }
-  return { accepted: true, runState: await moveOn(tx, attemptId, ended, result) }
+  return { accepted: true, runState: await moveOn(tx, attemptId, ended, result, policy) }
 }

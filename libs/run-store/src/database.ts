@@ -15,7 +15,8 @@ export interface Tx extends Sql {
   readonly pendingEvents: PendingEvent[]
 }
 
-export type Channel = 'cxrlab_outbox' | 'cxrlab_event'
+const CHANNELS = ['cxrlab_outbox', 'cxrlab_event', 'cxrlab_wish'] as const
+export type Channel = (typeof CHANNELS)[number]
 
 export interface Database extends Sql {
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
@@ -127,10 +128,9 @@ class Listener {
       for (const waiter of this.#waiting) if (waiter.channel === channel) waiter.wake()
     })
     await client.connect()
-    await client.query('LISTEN cxrlab_outbox; LISTEN cxrlab_event')
+    await client.query(CHANNELS.map((channel) => `LISTEN ${channel}`).join('; '))
     // What was announced before is unknown: whoever waits looks once.
-    this.#heardAt.set('cxrlab_outbox', performance.now())
-    this.#heardAt.set('cxrlab_event', performance.now())
+    for (const channel of CHANNELS) this.#heardAt.set(channel, performance.now())
     return client
   }
 }

@@ -1,5 +1,13 @@
 /** The end of an attempt and what follows for its run, in one transaction: shared by workers (`end`) and the sweep of leases. */
-import { type AttemptEnding, type AttemptResult, type EndedAttempt, nextState, type RunState } from '#libs/runs'
+import {
+  type AttemptEnding,
+  type AttemptResult,
+  type EndedAttempt,
+  halvedMicroBatch,
+  nextState,
+  type RetryPolicy,
+  type RunState,
+} from '#libs/runs'
 import type { Tx } from './database.ts'
 import { endRun, lockRuns, queueRuns, recordEvent } from './moves.ts'
 
@@ -9,7 +17,13 @@ export interface EndedRow {
 }
 
 /** Moves the run on after `attempt` was marked as ended in this transaction. The run is locked by the caller. */
-export async function moveOn(tx: Tx, attemptId: string, attempt: EndedRow, result: AttemptResult): Promise<RunState> {
+export async function moveOn(
+  tx: Tx,
+  attemptId: string,
+  attempt: EndedRow,
+  result: AttemptResult,
+  policy: RetryPolicy,
+): Promise<RunState> {
   const { run_id: runId } = attempt
   recordEvent(tx, {
     type: 'attempt.ended',
@@ -18,11 +32,8 @@ export async function moveOn(tx: Tx, attemptId: string, attempt: EndedRow, resul
     // Not the message: it may name an input file.
     data: { ending: result.ending, number: attempt.number },
   })
-  const next = nextState({
-    ending: result.ending,
-    message: result.message,
-    ...(await history(tx, runId, result.ending)),
-  })
+  const { imagesAtOnce, ...facts } = await history(tx, runId, attemptId, result.ending)
+  const next = nextState({ ending: result.ending, message: result.message, ...facts }, policy)
   switch (next.state) {
     case 'succeeded':
       await storeResult(tx, runId, attemptId, result)
@@ -35,11 +46,14 @@ export async function moveOn(tx: Tx, attemptId: string, attempt: EndedRow, resul
       await endRun(tx, runId, 'failed', next.message)
       break
     case 'queued':
-      await queueRuns(tx, [runId], { notBeforeMs: next.notBeforeMs })
+      await queueRuns(tx, [runId], {
+        notBeforeMs: next.notBeforeMs,
+        microBatch: next.halveMicroBatch && imagesAtOnce !== null ? halvedMicroBatch(imagesAtOnce) : null,
+      })
       break
     case 'paused':
       await tx.rows(
-        `UPDATE run SET state = 'paused', desired = 'run', message = $2::text WHERE id = $1::text`,
+        `UPDATE run SET state = 'paused', desired = 'run', message = $2::text WHERE id = $1::text AND state = 'running'`,
         runId,
         result.message,
       )
@@ -48,16 +62,24 @@ export async function moveOn(tx: Tx, attemptId: string, attempt: EndedRow, resul
   return next.state
 }
 
-// In: run id, ending. The attempt that ends now is among them. A worker counts as lost over the run where its child had begun.
+// In: run id, ending, attempt id. The attempt that ends now is among those counted. A worker counts as lost over the run where
+// its child had begun. Images at once: the attempt's own micro-batch, else the spec's, else its batch.
 const HISTORY = `
-  SELECT r.desired = 'cancel' AS "cancelWanted",
+  SELECT r.desired,
     count(*) FILTER (WHERE a.ending = $2::text)::int AS times,
-    count(DISTINCT a.worker_id) FILTER (WHERE a.ending = 'lost' AND a.started_at IS NOT NULL)::int AS "workersLost"
+    count(DISTINCT a.worker_id) FILTER (WHERE a.ending = 'lost' AND a.started_at IS NOT NULL)::int AS "workersLost",
+    COALESCE((SELECT micro_batch FROM attempt WHERE id = $3::text), (r.spec->>'microBatch')::int, (r.spec->>'batch')::int)
+      AS "imagesAtOnce"
   FROM run r LEFT JOIN attempt a ON a.run_id = r.id AND a.number > r.budget_from
   WHERE r.id = $1::text GROUP BY r.id`
 
-async function history(tx: Tx, runId: string, ending: AttemptEnding): Promise<Omit<EndedAttempt, 'ending' | 'message'>> {
-  const [row] = await tx.rows<Omit<EndedAttempt, 'ending' | 'message'>>(HISTORY, runId, ending)
+interface History extends Omit<EndedAttempt, 'ending' | 'message'> {
+  /** Null for runs that know no batch. */
+  readonly imagesAtOnce: number | null
+}
+
+async function history(tx: Tx, runId: string, attemptId: string, ending: AttemptEnding): Promise<History> {
+  const [row] = await tx.rows<History>(HISTORY, runId, ending, attemptId)
   if (!row) throw new Error(`run ${runId} vanished while its attempt ended`)
   return row
 }

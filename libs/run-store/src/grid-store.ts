@@ -2,7 +2,16 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { GridPlan } from '#libs/experiments'
-import { type GridStore, IdempotencyConflictError, type SubmitGrid, type SubmittedGrid, UnknownDatasetError } from '#libs/runs'
+import {
+  type GridStore,
+  IdempotencyConflictError,
+  type RunState,
+  type SubmitGrid,
+  type SubmittedGrid,
+  UnknownDatasetError,
+} from '#libs/runs'
+import { moveInLine } from './control/priority.ts'
+import { resumeRuns } from './control/resume.ts'
 import type { Database, Sql, Tx } from './database.ts'
 import { insertGrid, insertRuns } from './insert-grid.ts'
 import { queueRuns, recordEvent } from './moves.ts'
@@ -14,10 +23,11 @@ const EXISTING = 'SELECT id, state, root_run_id FROM run WHERE id = ANY($1::text
 // Holds the states still until the commit: an upstream that ends meanwhile then sees the new dependents.
 const LOCK_EXISTING = `${EXISTING} ORDER BY level, id FOR UPDATE`
 
-// A run that two grids want goes as early as the more urgent one asks, and goes on where its cancellation was only asked for.
+// A run that two grids want goes as early as the more urgent one asks, and goes on where a stop was only asked for.
 const JOIN_RUNS = `
-  UPDATE run SET priority = GREATEST(priority, $2::int), desired = CASE WHEN desired = 'cancel' THEN 'run' ELSE desired END
-  WHERE id = ANY($1::text[]) AND state <> 'succeeded' AND (priority < $2::int OR desired = 'cancel')`
+  UPDATE run SET priority = GREATEST(priority, $2::int), desired = CASE WHEN desired = 'preempt' THEN desired ELSE 'run' END
+  WHERE id = ANY($1::text[]) AND state <> 'succeeded' AND (priority < $2::int OR desired IN ('cancel', 'pause'))
+  RETURNING id, state`
 
 const sha256 = (value: unknown): string =>
   createHash('sha256')
@@ -71,8 +81,17 @@ async function submit(tx: Tx, input: SubmitGrid): Promise<SubmittedGrid> {
 async function moveRuns(tx: Tx, gridId: string, { plan, request }: SubmitGrid, submission: Submission): Promise<void> {
   const ids = plan.runs.map(({ id }) => id)
   recordEvent(tx, { type: 'grid.submitted', gridId, data: { points: plan.points.length, ...submission.runs } })
-  await tx.rows('UPDATE grid SET cancelled_at = NULL WHERE id = $1::text AND cancelled_at IS NOT NULL', gridId)
-  await tx.rows(JOIN_RUNS, ids, request.priority)
+  await tx.rows(
+    'UPDATE grid SET cancelled_at = NULL, paused_at = NULL WHERE id = $1::text AND (cancelled_at IS NOT NULL OR paused_at IS NOT NULL)',
+    gridId,
+  )
+  const raised = await tx.rows<{ id: string; state: RunState }>(JOIN_RUNS, ids, request.priority)
+  await moveInLine(
+    tx,
+    raised.flatMap(({ id, state }) => (state === 'queued' ? [id] : [])),
+  )
+  // The newest wish counts: what somebody paused goes on for the grid that wants it now.
+  if (submission.paused.length > 0) await resumeRuns(tx, submission.paused)
   await restoreRuns(tx, submission.retried)
   await queueRuns(tx, submission.ready)
   for (const { draft, failedRoot } of submission.newRuns) {

@@ -1,7 +1,6 @@
 /**
  * Moves of runs from state to state, for use inside a transaction. Each is a compare-and-set with its event, guarded by the
- * table of transitions in libs/runs; what becomes
- * runnable gets its attempt and outbox row in the same statement. Rows are locked in the order (level, id): upstreams first.
+ * table of transitions in libs/runs; what becomes runnable gets its attempt and outbox row in the same statement. Rows are locked in the order (level, id): upstreams first.
  */
 import { statesBefore } from '#libs/runs'
 import type { Sql, Tx } from './database.ts'
@@ -16,8 +15,14 @@ export async function lockRuns(tx: Sql, runIds: readonly string[]): Promise<{ id
   return tx.rows('SELECT id, state FROM run WHERE id = ANY($1::text[]) ORDER BY level, id FOR UPDATE', [...runIds])
 }
 
-// In: run ids, delay in ms. Locks: the runs (taken by the caller in order before). The line's order: priority first, and among
-// equals evaluations before pretrainings before preparations, so that results appear while a grid is still at work.
+/**
+ * Place in the line of an owner, lower first: priority first, and among equals evaluations before pretrainings before
+ * preparations, so that results appear while a grid is still at work. `run`: alias of a row with priority and level.
+ */
+export const urgency = (run: string): string => `(101 - ${run}.priority) * 3 + 2 - ${run}.level`
+
+// In: run ids, delay in ms, micro-batch (null: as in the attempt before). Locks: the runs (taken by the caller in order before).
+// The attempt counts for the most urgent live grid that wants the run.
 const QUEUE_RUNS = `
   WITH moved AS (
     UPDATE run SET state = 'queued', queued_at = clock_timestamp(), ended_at = NULL, message = NULL, root_run_id = NULL, desired = 'run',
@@ -25,10 +30,18 @@ const QUEUE_RUNS = `
     WHERE id = ANY($1::text[]) AND state = ANY($3::text[])
     RETURNING id, level, priority, resource_class
   ), made AS (
-    INSERT INTO attempt (id, run_id, number, state, resource_class, queue_priority, not_before)
-    SELECT gen_random_uuid()::text, m.id, 1 + COALESCE((SELECT max(a.number) FROM attempt a WHERE a.run_id = m.id), 0), 'waiting',
-      m.resource_class, (101 - m.priority) * 3 + 2 - m.level, clock_timestamp() + make_interval(secs => $2::float8 / 1000)
+    INSERT INTO attempt (id, run_id, number, state, resource_class, queue_priority, not_before, micro_batch, owner, grid_id)
+    SELECT gen_random_uuid()::text, m.id, 1 + COALESCE(last.number, 0), 'waiting', m.resource_class, ${urgency('m')},
+      clock_timestamp() + make_interval(secs => $2::float8 / 1000), COALESCE($4::int, last.micro_batch),
+      COALESCE(wants.owner, 'local'), wants.id
     FROM moved m
+    LEFT JOIN LATERAL (
+      SELECT number, micro_batch FROM attempt a WHERE a.run_id = m.id ORDER BY number DESC LIMIT 1
+    ) AS last ON true
+    LEFT JOIN LATERAL (
+      SELECT g.id, g.owner FROM grid_run gr JOIN grid g ON g.id = gr.grid_id WHERE gr.run_id = m.id
+      ORDER BY g.cancelled_at IS NOT NULL, g.priority DESC, g.seq LIMIT 1
+    ) AS wants ON true
     RETURNING id, run_id, resource_class, queue_priority, not_before
   ), announced AS (
     INSERT INTO outbox (attempt_id, resource_class, queue_priority, not_before)
@@ -40,7 +53,7 @@ const QUEUE_RUNS = `
 export async function queueRuns(
   tx: Sql,
   runIds: readonly string[],
-  options: { readonly notBeforeMs?: number } = {},
+  options: { readonly notBeforeMs?: number; readonly microBatch?: number | null } = {},
 ): Promise<string[]> {
   if (runIds.length === 0) return []
   const made = await tx.rows<{ attempt_id: string; run_id: string }>(
@@ -48,6 +61,7 @@ export async function queueRuns(
     [...runIds],
     options.notBeforeMs ?? 0,
     statesBefore('queued'),
+    options.microBatch ?? null,
   )
   for (const { attempt_id, run_id } of made) recordEvent(tx, { type: 'run.queued', runId: run_id, attemptId: attempt_id })
   if (made.length > 0) await tx.rows(`SELECT pg_notify('cxrlab_outbox', '')::text`)
@@ -73,23 +87,25 @@ async function unblockDependents(tx: Sql, runId: string): Promise<void> {
   )
 }
 
-const DEPENDENTS_OF = `
-  WITH RECURSIVE below(id) AS (
-    SELECT downstream_id FROM edge WHERE upstream_id = $1::text
-    UNION SELECT e.downstream_id FROM edge e JOIN below b ON e.upstream_id = b.id
+// In: roots. A run below several names the first of them.
+const BELOW = `
+  WITH RECURSIVE below(id, root) AS (
+    SELECT downstream_id, upstream_id FROM edge WHERE upstream_id = ANY($1::text[])
+    UNION SELECT e.downstream_id, b.root FROM edge e JOIN below b ON e.upstream_id = b.id
   )`
-const LOCK_ALL_DEPENDENTS = `${DEPENDENTS_OF} SELECT r.id FROM run r WHERE r.id IN (SELECT id FROM below) ORDER BY r.level, r.id FOR UPDATE`
-const FAIL_DEPENDENTS = `${DEPENDENTS_OF}
-  UPDATE run r SET state = 'upstream-failed', ended_at = clock_timestamp(), root_run_id = $1::text, message = $2::text
-  WHERE r.id IN (SELECT id FROM below) AND r.state = 'blocked' RETURNING r.id`
+const LOCK_BELOW = `${BELOW} SELECT r.id FROM run r WHERE r.id IN (SELECT id FROM below) ORDER BY r.level, r.id FOR UPDATE`
+const FAIL_BELOW = `${BELOW}
+  UPDATE run r SET state = 'upstream-failed', ended_at = clock_timestamp(), root_run_id = u.id,
+    message = 'upstream run ' || left(u.id, 12) || ' (' || u.title || ') ' || u.state
+  FROM (SELECT id, min(root) AS root FROM below GROUP BY id) AS b JOIN run u ON u.id = b.root
+  WHERE r.id = b.id AND r.state = ANY($2::text[]) RETURNING r.id, u.id AS root`
 
-/** Everything that waits below a run that failed or was cancelled ends as upstream-failed, naming that run. */
-export async function failDependents(tx: Sql, rootRunId: string): Promise<void> {
-  const [root] = await tx.rows<{ title: string; state: string }>('SELECT title, state FROM run WHERE id = $1::text', rootRunId)
-  await tx.rows(LOCK_ALL_DEPENDENTS, rootRunId)
-  const message = `upstream run ${rootRunId.slice(0, 12)} (${root?.title ?? 'unknown'}) ${root?.state ?? 'failed'}`
-  const failed = await tx.rows<{ id: string }>(FAIL_DEPENDENTS, rootRunId, message)
-  for (const { id } of failed) recordEvent(tx, { type: 'run.upstream-failed', runId: id, data: { root: rootRunId } })
+/** Everything that waits below runs that failed or were cancelled ends as upstream-failed, naming such a run. */
+export async function failDependents(tx: Sql, rootRunIds: readonly string[]): Promise<void> {
+  if (rootRunIds.length === 0) return
+  await tx.rows(LOCK_BELOW, [...rootRunIds])
+  const failed = await tx.rows<{ id: string; root: string }>(FAIL_BELOW, [...rootRunIds], statesBefore('upstream-failed'))
+  for (const { id, root } of failed) recordEvent(tx, { type: 'run.upstream-failed', runId: id, data: { root } })
 }
 
 const END_RUN = `
@@ -107,6 +123,6 @@ export async function endRun(
   if (ended.length === 0) return false
   recordEvent(tx, { type: `run.${state}`, runId })
   if (state === 'succeeded') await unblockDependents(tx, runId)
-  else await failDependents(tx, runId)
+  else await failDependents(tx, [runId])
   return true
 }

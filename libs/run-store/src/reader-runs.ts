@@ -108,7 +108,7 @@ const DETAIL = `
 const UPSTREAM = `
   SELECT u.id, u.kind, u.state FROM edge e JOIN run u ON u.id = e.upstream_id WHERE e.downstream_id = $1::text ORDER BY u.level, u.id`
 const ATTEMPTS = `
-  SELECT id, number, state, ending, message, worker_id AS worker, started_at AS "startedAt", ended_at AS "endedAt"
+  SELECT id, number, state, ending, message, worker_id AS worker, micro_batch AS "microBatch", started_at AS "startedAt", ended_at AS "endedAt"
   FROM attempt WHERE run_id = $1::text ORDER BY number`
 const ARTIFACTS = `SELECT name, sha256, size_bytes FROM artifact WHERE run_id = $1::text ORDER BY name`
 const GRIDS = `

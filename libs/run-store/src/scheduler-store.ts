@@ -1,5 +1,5 @@
 /** The scheduler's side of the store. */
-import type { OutboxMessage, SchedulerStore } from '#libs/runs'
+import type { OutboxMessage, RetryPolicy, SchedulerStore } from '#libs/runs'
 import { ADVISORY_LOCKS } from './advisory-locks.ts'
 import type { Database, Tx } from './database.ts'
 import { lockRunOf, moveOn } from './end-attempt.ts'
@@ -48,7 +48,7 @@ const END_EXPIRED = `
 
 const LOST_MESSAGE = 'the worker stopped extending its lease'
 
-export function createSchedulerStore(db: Database): SchedulerStore {
+export function createSchedulerStore(db: Database, policy: RetryPolicy): SchedulerStore {
   return {
     async acquireLeadership() {
       const session = await db.session()
@@ -81,7 +81,7 @@ export function createSchedulerStore(db: Database): SchedulerStore {
     async expireLeases() {
       const expired = await db.rows<{ id: string }>(EXPIRED)
       let ended = 0
-      for (const { id } of expired) if (await db.transaction((tx) => expire(tx, id))) ended++
+      for (const { id } of expired) if (await db.transaction((tx) => expire(tx, id, policy))) ended++
       return ended
     },
 
@@ -93,10 +93,10 @@ export function createSchedulerStore(db: Database): SchedulerStore {
   }
 }
 
-async function expire(tx: Tx, attemptId: string): Promise<boolean> {
+async function expire(tx: Tx, attemptId: string, policy: RetryPolicy): Promise<boolean> {
   if (!(await lockRunOf(tx, attemptId))) return false
   const [ended] = await tx.rows<{ run_id: string; number: number }>(END_EXPIRED, attemptId, LOST_MESSAGE)
   if (!ended) return false
-  await moveOn(tx, attemptId, ended, { ending: 'lost', message: LOST_MESSAGE, artifacts: [], results: [], summary: {} })
+  await moveOn(tx, attemptId, ended, { ending: 'lost', message: LOST_MESSAGE, artifacts: [], results: [], summary: {} }, policy)
   return true
 }

@@ -21,6 +21,8 @@ export interface Submission {
   readonly retried: readonly string[]
   /** New and retried runs whose upstreams have all succeeded: they can be queued. */
   readonly ready: readonly string[]
+  /** Runs that somebody paused: they go on. */
+  readonly paused: readonly string[]
   /** Runs that failed or were cancelled before and stay so. */
   readonly leftFailed: number
   readonly runs: RunCounts
@@ -56,6 +58,7 @@ export function planSubmission(plan: GridPlan, existing: ReadonlyMap<string, Exi
     newRuns: withFate('new').map((draft) => ({ draft, failedRoot: failedRoot(draft.id) })),
     retried: withFate('retried').map(({ id }) => id),
     ready: moving.filter(({ upstream }) => upstream.every(isDone)).map(({ id }) => id),
+    paused: plan.runs.flatMap(({ id }) => (existing.get(id)?.state === 'paused' ? [id] : [])),
     leftFailed: retryFailed
       ? 0
       : plan.runs.filter(({ id }) => UNSUCCESSFUL.includes(existing.get(id)?.state ?? 'blocked')).length,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { redactText } from '#libs/telemetry'
-import { API_ROLES, hashApiKey, isApiKey, newApiKey, roleAllows } from './api-key.ts'
+import { API_ROLES } from './access-ports.ts'
+import { hashApiKey, isApiKey, newApiKey, roleAllows } from './api-key.ts'
 
 describe('API keys', () => {
   it('are 256 random bits with a form of their own', () => {

@@ -1,9 +1,6 @@
 /** API keys: what they look like, what is kept of them, and what their roles allow. Why a plain hash is enough: docs/adr/0024. */
 import { createHash, randomBytes } from 'node:crypto'
-
-/** Each role may do all that the ones before it may. */
-export const API_ROLES = ['read', 'submit', 'admin'] as const
-export type ApiRole = (typeof API_ROLES)[number]
+import { API_ROLES, type ApiRole } from './access-ports.ts'
 
 const KEY_BYTES = 32
 /** The prefix lets logs (redaction of libs/telemetry) and scanners of repositories tell a key from other text. */

@@ -13,7 +13,8 @@ import type {
   RunKind,
   RunSpec,
 } from '#libs/experiments'
-import type { AttemptEnding, AttemptState, RunState } from './states.ts'
+import type { RunFilter } from './control-ports.ts'
+import type { AttemptEnding, AttemptState, Desired, RunState } from './states.ts'
 
 // ---------------------------------------------------------------- grids
 
@@ -84,6 +85,10 @@ export interface WorkerIdentity {
   readonly resourceClass: string
   readonly engine: string
   readonly version: string
+  /** Attempts that it takes at once. */
+  readonly slots: number
+  /** Why it takes no more work (`the GPU reported an uncorrectable error`); absent or null: it takes work. */
+  readonly draining?: string | null
 }
 
 export interface Assignment extends AttemptRef {
@@ -92,11 +97,11 @@ export interface Assignment extends AttemptRef {
   readonly number: number
   readonly spec: RunSpec
   readonly semantics: number
+  /** Images a pass of the trunk, in place of the spec's own `microBatch`: set after an attempt ran out of memory. Same results. */
+  readonly microBatch: number | null
   readonly upstream: readonly { readonly runId: RunId; readonly kind: RunKind; readonly spec: RunSpec }[]
   readonly dataset: RegisteredDataset | null
 }
-
-export type Desired = 'run' | 'cancel' | 'pause' | 'preempt'
 
 export interface AttemptResult {
   readonly ending: AttemptEnding
@@ -117,7 +122,7 @@ export interface AttemptStore {
   registerWorker(worker: WorkerIdentity): Promise<void>
   /** Undefined where the attempt is not `waiting` any more: a duplicate or stale message, to be dropped. */
   lease(attemptId: string, worker: WorkerIdentity, leaseMs: number): Promise<Assignment | undefined>
-  /** leased -> running: the child is ready. False: the lease was lost. */
+  /** leased -> running: the child is ready. True again where it had started before. False: the lease was lost. */
   start(ref: AttemptRef): Promise<boolean>
   /** Extends the lease. `held` false: somebody else owns the run now, kill the child. */
   heartbeat(ref: AttemptRef, leaseMs: number): Promise<{ readonly held: boolean; readonly desired: Desired }>
@@ -143,6 +148,11 @@ export interface AttemptStore {
    * retry-policy.ts. `accepted` false: the token was stale and nothing changed.
    */
   end(ref: AttemptRef, result: AttemptResult): Promise<{ readonly accepted: boolean; readonly runState: RunState }>
+  /**
+   * Resolves when the wish for some running run changed (LISTEN), after `timeoutMs`, or when `signal` aborts; the caller then
+   * heartbeats. For speed alone: a wish that nobody announced is seen by the next heartbeat.
+   */
+  waitForWish(timeoutMs: number, signal: AbortSignal): Promise<void>
 }
 
 // ---------------------------------------------------------------- scheduler side
@@ -222,6 +232,7 @@ export interface RunDetail extends RunSummary {
     readonly ending: AttemptEnding | null
     readonly message: string | null
     readonly worker: string | null
+    readonly microBatch: number | null
     readonly startedAt: Date | null
     readonly endedAt: Date | null
   }[]
@@ -287,10 +298,7 @@ export interface LabReader {
   ledger(gridId: string, page: Page): Promise<Paged<LedgerRow>>
   /** All points of a grid with their results; points without a result are left out. */
   results(gridId: string): Promise<readonly GridResultRow[]>
-  runs(
-    filter: { readonly gridId?: string; readonly kind?: RunKind; readonly state?: RunState },
-    page: Page,
-  ): Promise<Paged<RunSummary>>
+  runs(filter: Omit<RunFilter, 'runIds'>, page: Page): Promise<Paged<RunSummary>>
   /** A full id or a unique prefix of at least 6 hex digits; throws AmbiguousIdError. */
   run(idOrPrefix: string): Promise<RunDetail | undefined>
   /** All ids of the grid whose id or prefix this is, or the newest grid of that name. */
@@ -319,13 +327,6 @@ export interface LabGauges {
   /** Age of the oldest run that waits for a worker. */
   readonly queueAgeSeconds: number
   readonly workersAlive: Readonly<Record<string, number>>
-}
-
-export interface RunControl {
-  /** Cancels a run that no other live grid wants; queued at once, running through its heartbeat. */
-  cancelRun(runId: RunId): Promise<RunState | undefined>
-  cancelGrid(gridId: string): Promise<number>
-  retryRun(runId: RunId): Promise<RunState | undefined>
 }
 
 // ---------------------------------------------------------------- queue

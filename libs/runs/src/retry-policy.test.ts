@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { type EndedAttempt, nextState } from './retry-policy.ts'
+import { type EndedAttempt, halvedMicroBatch, nextState, RETRY_POLICY } from './retry-policy.ts'
 
 const ended = (over: Partial<EndedAttempt>): EndedAttempt => ({
   ending: 'crashed',
   message: 'it broke',
   times: 1,
   workersLost: 0,
-  cancelWanted: false,
+  desired: 'run',
   ...over,
 })
 
@@ -23,12 +23,16 @@ describe('after an attempt', () => {
   })
 
   it('preempted costs nothing, however often, and waits for nothing', () => {
-    expect(nextState(ended({ ending: 'preempted', times: 1000 }))).toEqual({ state: 'queued', notBeforeMs: 0 })
+    expect(nextState(ended({ ending: 'preempted', times: 1000 }))).toEqual({
+      state: 'queued',
+      notBeforeMs: 0,
+      halveMicroBatch: false,
+    })
   })
 
   it('a crash waits longer each time', () => {
     const waits = [1, 2, 3].map((times) => nextState(ended({ times })))
-    expect(waits).toEqual([1000, 2000, 4000].map((notBeforeMs) => ({ state: 'queued', notBeforeMs })))
+    expect(waits).toEqual([1000, 2000, 4000].map((notBeforeMs) => ({ state: 'queued', notBeforeMs, halveMicroBatch: false })))
   })
 
   it('a spec error fails with its own words', () => {
@@ -43,7 +47,29 @@ describe('after an attempt', () => {
   })
 
   it('a run that somebody wants cancelled is not tried again', () => {
-    expect(nextState(ended({ ending: 'lost', cancelWanted: true }))).toEqual({ state: 'cancelled' })
-    expect(nextState(ended({ ending: 'succeeded', cancelWanted: true }))).toEqual({ state: 'succeeded' })
+    expect(nextState(ended({ ending: 'lost', desired: 'cancel' }))).toEqual({ state: 'cancelled' })
+    expect(nextState(ended({ ending: 'succeeded', desired: 'cancel' }))).toEqual({ state: 'succeeded' })
+  })
+
+  it.each(['paused', 'preempted', 'lost', 'crashed'] as const)(
+    'a wish to pause survives an attempt that ended as %s',
+    (ending) => {
+      expect(nextState(ended({ ending, desired: 'pause' }))).toEqual({ state: 'paused' })
+    },
+  )
+
+  it.each(['paused', 'cancelled', 'preempted'] as const)('%s though nobody wants that any more costs nothing', (ending) => {
+    expect(nextState(ended({ ending, times: 99 }))).toMatchObject({ state: 'queued', notBeforeMs: 0 })
+  })
+
+  it('out of memory asks for half as many images at once, once', () => {
+    expect(nextState(ended({ ending: 'out-of-memory' }))).toMatchObject({ state: 'queued', halveMicroBatch: true })
+    expect([64, 7, 2, 1].map(halvedMicroBatch)).toEqual([32, 4, 1, null])
+  })
+
+  it('a policy of its own has budgets of its own', () => {
+    const policy = { budgets: { ...RETRY_POLICY.budgets, crashed: 0 }, poisonWorkers: 99 }
+    expect(nextState(ended({}), policy)).toEqual({ state: 'failed', message: 'it broke' })
+    expect(nextState(ended({ ending: 'lost', workersLost: 5 }), policy).state).toBe('queued')
   })
 })

@@ -28,3 +28,7 @@ export const ATTEMPT_ENDINGS = [
   'cancelled',
 ] as const
 export type AttemptEnding = (typeof ATTEMPT_ENDINGS)[number]
+
+/** What the worker of a running run is asked to do. A wish lives until the attempt ends or somebody withdraws it. */
+export const DESIRES = ['run', 'preempt', 'pause', 'cancel'] as const
+export type Desired = (typeof DESIRES)[number]

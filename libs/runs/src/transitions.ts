@@ -2,15 +2,32 @@
 import { IllegalTransitionError } from './errors.ts'
 import { RUN_STATES, type RunState } from './states.ts'
 
-export const RUN_TRANSITIONS: Readonly<Record<RunState, readonly RunState[]>> = {
-  blocked: ['queued', 'cancelled', 'upstream-failed'],
-  queued: ['running', 'cancelled'],
-  running: ['queued', 'succeeded', 'failed', 'paused', 'cancelled'],
-  paused: ['queued', 'cancelled'],
-  succeeded: [],
-  failed: ['blocked', 'queued'],
-  cancelled: ['blocked', 'queued'],
-  'upstream-failed': ['blocked', 'queued'],
+/** Each move with the words that the diagram gives it. The database holds the same table in the trigger `run_state_moves`. */
+export const RUN_MOVES: Readonly<Record<RunState, Readonly<Partial<Record<RunState, string>>>>> = {
+  blocked: {
+    queued: 'all upstreams succeeded',
+    paused: 'asked to pause',
+    cancelled: 'nobody wants it',
+    'upstream-failed': 'an upstream failed or was cancelled',
+  },
+  queued: { running: 'leased', paused: 'asked to pause', cancelled: 'nobody wants it' },
+  running: {
+    queued: 'preempted, lost, crashed or out of memory, within budget',
+    succeeded: 'artifacts and results stored',
+    failed: 'budget used up',
+    paused: 'asked to pause',
+    cancelled: 'asked to cancel',
+  },
+  paused: {
+    queued: 'resumed',
+    blocked: 'resumed, an upstream is not done',
+    cancelled: 'nobody wants it',
+    'upstream-failed': 'an upstream failed or was cancelled',
+  },
+  succeeded: {},
+  failed: { blocked: 'asked for again' },
+  cancelled: { blocked: 'asked for again' },
+  'upstream-failed': { blocked: 'asked for again' },
 }
 
 /** States that a run leaves only because somebody asks for it again. */
@@ -21,7 +38,7 @@ export function hasEnded(state: RunState): boolean {
 }
 
 export function canMove(from: RunState, to: RunState): boolean {
-  return RUN_TRANSITIONS[from].includes(to)
+  return to in RUN_MOVES[from]
 }
 
 /** States that lead to `to`: the guard of a compare-and-set. */

@@ -1,0 +1,43 @@
+/** What the workers of running runs are asked to do. */
+import type { Desired } from '#libs/runs'
+import type { Tx } from '../database.ts'
+import { recordEvent } from '../moves.ts'
+
+// A cancellation is not weakened to a pause or a preemption, nor a pause to a preemption.
+const ASK = `
+  UPDATE run SET desired = $2::text WHERE id = ANY($1::text[]) AND state = 'running' AND desired = ANY($3::text[]) RETURNING id`
+
+const WEAKER: Readonly<Record<Desired, readonly Desired[]>> = {
+  run: ['run', 'preempt', 'pause', 'cancel'],
+  preempt: ['run'],
+  pause: ['run', 'preempt'],
+  cancel: ['run', 'preempt', 'pause'],
+}
+
+/** The runs are locked by the caller, or there is one. Gives those whose wish changed. */
+export async function ask(tx: Tx, runIds: readonly string[], wish: Desired): Promise<readonly string[]> {
+  if (runIds.length === 0) return []
+  const asked = (await tx.rows<{ id: string }>(ASK, [...runIds], wish, [...WEAKER[wish]])).map(({ id }) => id)
+  const type = wish === 'run' ? 'run.request-withdrawn' : `run.${wish}-requested`
+  for (const runId of asked) recordEvent(tx, { type, runId })
+  if (asked.length > 0) await tx.rows(`SELECT pg_notify('cxrlab_wish', '')::text`)
+  return asked
+}
+
+// In: run ids, locked by the caller; ending; words. Locks: their waiting attempts in the order of ids, as the scheduler does,
+// then outbox rows.
+const END_WAITING = `
+  WITH locked AS (
+    SELECT id FROM attempt WHERE run_id = ANY($1::text[]) AND state = 'waiting' ORDER BY id FOR UPDATE
+  ), ended AS (
+    UPDATE attempt SET state = 'ended', ending = $2::text, message = $3::text, ended_at = clock_timestamp()
+    WHERE id IN (SELECT id FROM locked) RETURNING id
+  ), taken_back AS (
+    DELETE FROM outbox WHERE attempt_id IN (SELECT id FROM ended)
+  )
+  SELECT id FROM ended`
+
+/** Ends attempts that no worker has. */
+export async function endWaiting(tx: Tx, runIds: readonly string[], ending: 'cancelled' | 'paused', message: string) {
+  await tx.rows(END_WAITING, [...runIds], ending, message)
+}
