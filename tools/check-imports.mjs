@@ -33,6 +33,9 @@ export const OWNED_PACKAGES = [
   { pattern: /^(fastify|fastify-[a-z-]+|@fastify\/[a-z-]+)(\/|$)/, owners: ['apps/api'] },
 ]
 
+// Beside the apps' config.ts: TensorFlow takes threads and memory growth from the environment alone, so the engine sets them there.
+const ENVIRONMENT_FILES = new Set(['libs/engine/src/tensorflow/runtime.ts'])
+
 const PURE_LIBS = ['experiments', 'msn', 'evaluation', 'scheduling']
 const IMPURE = [
   { pattern: /\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\.now\b|\bprocess\.hrtime\b/, what: 'a clock' },
@@ -149,7 +152,7 @@ function sourceRules(file, place, text) {
     for (const match of text.matchAll(new RegExp(pattern, 'g'))) found.push({ file, line: lineAt(text, match.index), rule })
   }
   if (place.test) return found
-  if (!/^apps\/[^/]+\/src\/config\.ts$/.test(file)) {
+  if (!/^apps\/[^/]+\/src\/config\.ts$/.test(file) && !ENVIRONMENT_FILES.has(file)) {
     search(
       /\bprocess\.env\b|\bimport\s*\{[^}]*\benv\b[^}]*\}\s*from\s*['"](node:)?process['"]/,
       'process.env is read in apps/*/src/config.ts alone',

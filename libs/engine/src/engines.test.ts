@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import {
   backboneInitialState,
   classifierScalars,
@@ -10,9 +10,18 @@ import {
   tf,
 } from '#libs/msn'
 import { createExecutor, resolveEngine } from './engines.ts'
-import { EngineRunError, FeedMismatchError, SessionUseError, StateMismatchError, StepContractError } from './errors.ts'
+import {
+  EngineLoadError,
+  EngineRunError,
+  FeedMismatchError,
+  SessionUseError,
+  StateMismatchError,
+  StepContractError,
+  UnsupportedOptionError,
+} from './errors.ts'
 import { ENGINES, type EngineName, type Session } from './executor.ts'
 import { isOutOfMemory } from './out-of-memory.ts'
+import { tensorflowBuild } from './tensorflow/runtime.ts'
 import { filler, regressionBatch, regressionState, regressionStep, streamOf } from './testing.ts'
 
 type Tensor = TensorMap[string]
@@ -37,7 +46,14 @@ async function withSession<T>(
 const withRegression = <T>(engine: EngineName, use: (session: Session) => Promise<T>): Promise<T> =>
   withSession(engine, regressionStep, regressionState(), use)
 
-describe.each(ENGINES)('a session of the %s engine', (engine) => {
+const COMPILED = ['onnx', 'tensorflow'] as const
+
+/** An engine that stands here; `npm run engine:tensorflow` builds the one that may not. */
+const stands = (engine: EngineName): boolean => engine !== 'tensorflow' || tensorflowBuild() !== null
+
+describe.each(ENGINES)('a session of the %s engine (tensorflow: skipped until npm run engine:tensorflow)', (engine) => {
+  beforeEach(({ skip }) => skip(!stands(engine), 'not built here'))
+
   it('learns: the loss falls step by step on a fixed batch', async () => {
     const losses = await withRegression(engine, async (session) => {
       const seen: number[] = []
@@ -212,25 +228,25 @@ async function trainVit(engine: EngineName, steps: number): Promise<{ losses: nu
   })
 }
 
-describe('eager and onnx', () => {
+describe.each(COMPILED)('eager and %s (tensorflow: skipped until npm run engine:tensorflow)', (engine) => {
+  beforeEach(({ skip }) => skip(!stands(engine), 'not built here'))
+
   it('train a small ViT alike: losses within 1e-5 and weights within 1e-4 over 20 steps', async () => {
-    const [eager, onnx] = [await trainVit('eager', 20), await trainVit('onnx', 20)]
+    const [eager, compiled] = [await trainVit('eager', 20), await trainVit(engine, 20)]
     expect(eager.losses.at(-1)).toBeLessThan(eager.losses[0]! - 0.1)
     eager.losses.forEach((loss, i) => {
-      expect(Math.abs(onnx.losses[i]! - loss)).toBeLessThan(1e-5)
+      expect(Math.abs(compiled.losses[i]! - loss)).toBeLessThan(1e-5)
     })
     for (const [name, values] of Object.entries(eager.state)) {
       // The gradient of the key biases is mathematically zero, and Adam turns its float noise into steps.
       if (name.endsWith('attn.qkv.bias')) continue
-      const worst = values.reduce((most, value, i) => Math.max(most, Math.abs(onnx.state[name]![i]! - value)), 0)
+      const worst = values.reduce((most, value, i) => Math.max(most, Math.abs(compiled.state[name]![i]! - value)), 0)
       expect(worst, name).toBeLessThan(1e-4)
     }
   })
-})
 
-describe('an onnx session that is running', () => {
-  it('refuses to be read, written, run or disposed, and goes on afterwards', async () => {
-    await withRegression('onnx', async (session) => {
+  it('refuse to be read, written, run or disposed while a step runs, and go on afterwards', async () => {
+    await withRegression(engine, async (session) => {
       const running = session.run(regressionBatch(), { lr: 0.1 })
       expect(() => session.readState()).toThrow(SessionUseError)
       expect(() => session.writeState({})).toThrow(SessionUseError)
@@ -240,29 +256,29 @@ describe('an onnx session that is running', () => {
       expect(Object.keys(session.readState())).toEqual(['weight', 'bias', 'scale'])
     })
   })
-})
 
-describe('failures while a step runs', () => {
-  /** Its product has 2^20 x 2^20 float32 values, four terabytes. */
-  const hungryStep: Step = {
-    name: 'hungry',
-    signature: { state: { w: [1 << 20, 1] }, batch: { x: [1, 1 << 20] }, scalars: [] },
-    run: ({ w }, { x }) => {
-      const product = tf.matMul(w as never, x as never) as Tensor
-      return { state: { w: tf.add(w!, 1) }, outputs: { max: tf.max(tf.exp(product)) } }
-    },
-  }
-
-  it('memory that runs out is told apart, and the state stays that of the step before', async () => {
+  it('tell apart that memory ran out, and keep the state of the step before', async () => {
     const size = 1 << 20
-    await withSession('onnx', hungryStep, { w: new Float32Array(size) }, async (session) => {
+    await withSession(engine, hungryStep, { w: new Float32Array(size) }, async (session) => {
       const error = await session.run({ x: new Float32Array(size) }, {}).catch((reason: unknown) => reason)
       expect(error).toBeInstanceOf(EngineRunError)
       expect(isOutOfMemory(error)).toBe(true)
       expect(session.readState().w!.every((value) => value === 0)).toBe(true)
     })
   })
+})
 
+/** Its product has 2^20 x 2^20 float32 values, four terabytes. */
+const hungryStep: Step = {
+  name: 'hungry',
+  signature: { state: { w: [1 << 20, 1] }, batch: { x: [1, 1 << 20] }, scalars: [] },
+  run: ({ w }, { x }) => {
+    const product = tf.matMul(w as never, x as never) as Tensor
+    return { state: { w: tf.add(w!, 1) }, outputs: { max: tf.max(tf.exp(product)) } }
+  },
+}
+
+describe('failures while a step runs', () => {
   it('a step that throws in the eager engine is an error of the run with its cause', async () => {
     const step: Step = {
       name: 'failing',
@@ -277,6 +293,7 @@ describe('failures while a step runs', () => {
 
   it.each([
     ['Failed to allocate memory for requested buffer of size 4398046511104', true],
+    ['Session fail to run with error: OOM when allocating tensor with shape[4]', true],
     ['std::bad_alloc', true],
     ['Array buffer allocation failed', true],
     ['step x failed: Non-zero status code returned while running MatMul node', false],
@@ -292,10 +309,28 @@ describe('failures while a step runs', () => {
 })
 
 describe('choosing an engine', () => {
-  it('auto means onnx, with a reason; a named engine is taken as it is', () => {
-    expect(resolveEngine('auto').engine).toBe('onnx')
-    expect(resolveEngine('auto').reason).toContain('auto')
-    for (const engine of ENGINES) expect(resolveEngine(engine)).toMatchObject({ engine })
+  it('auto means TensorFlow where it is built, else onnx, and says why', () => {
+    expect(resolveEngine('auto', null)).toEqual({ engine: 'onnx', reason: expect.stringContaining('npm run engine:tensorflow') })
+    expect(resolveEngine('auto', { flavour: 'gpu', tensorflow: '2.21.0' })).toEqual({
+      engine: 'tensorflow',
+      reason: 'auto: TensorFlow 2.21.0 (gpu) is built here',
+    })
+  })
+
+  it('a named engine is taken as it is; tensorflow has to be built', () => {
+    for (const engine of ENGINES)
+      expect(resolveEngine(engine, { flavour: 'cpu', tensorflow: '2.21.0' })).toMatchObject({ engine })
+    expect(() => resolveEngine('tensorflow', null)).toThrow(
+      new EngineLoadError('ENGINE=tensorflow: TensorFlow is not built here; npm run engine:tensorflow builds it'),
+    )
+  })
+
+  it.each(['eager', 'onnx'] as const)('%s refuses what it cannot do', (engine) => {
+    expect(() => createExecutor(engine, { threads: 1, precision: 'bfloat16' })).toThrow(UnsupportedOptionError)
+    expect(() => createExecutor(engine, { threads: 1, xla: 'on' })).toThrow(
+      `xla on needs the tensorflow engine, and this one is ${engine}`,
+    )
+    expect(createExecutor(engine, { threads: 1, precision: 'float32', xla: 'off' }).name).toBe(engine)
   })
 
   it.each([0, -1, 1.5, Number.NaN])('refuses %s threads', (threads) => {

@@ -63,6 +63,17 @@ export class EngineLoadError extends Error {
   }
 }
 
+/** The engine cannot compute as asked: another engine can, and has to be chosen. */
+export class UnsupportedOptionError extends Error {
+  readonly code = 'unsupported-option'
+  override readonly name = 'UnsupportedOptionError'
+  readonly option: string
+  constructor(option: string, value: string, engine: string) {
+    super(`${option} ${value} needs the tensorflow engine, and this one is ${engine}`)
+    this.option = option
+  }
+}
+
 /** The runtime failed in the middle of a step; the session keeps the state of the step before. */
 export class EngineRunError extends Error {
   readonly code = 'engine-run'

@@ -1,12 +1,16 @@
 /** The port that training loops run steps through. */
 import type { StateArrays, Step } from '#libs/msn'
 
-export const ENGINES = ['eager', 'onnx'] as const
+export const ENGINES = ['eager', 'onnx', 'tensorflow'] as const
 export type EngineName = (typeof ENGINES)[number]
 
 export interface ExecutorOptions {
   /** Threads of one session. */
   readonly threads: number
+  /** Of matrix products; everything else computes in float32. Default float32; bfloat16 is for TensorFlow alone. */
+  readonly precision?: 'float32' | 'bfloat16'
+  /** Whether XLA compiles the step. Default off; for TensorFlow alone. */
+  readonly xla?: 'off' | 'on'
 }
 
 /** One loaded step with its state inside. Not for concurrent use. */

@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { barrier, type Step, type TensorMap, tf } from '#libs/msn'
 import { createExecutor } from './engines.ts'
+import type { EngineName } from './executor.ts'
 import { compileStep } from './onnx/onnx-executor.ts'
+import { tensorflowBuild } from './tensorflow/runtime.ts'
 import { filler } from './testing.ts'
 import { TRACEABLE_KERNELS } from './trace/kernels.ts'
 
@@ -223,7 +225,7 @@ function stepOf(kernelCase: KernelCase, gradient: boolean): Step {
   }
 }
 
-async function expectSameAsEager(kernelCase: KernelCase, gradient: boolean): Promise<void> {
+async function expectSameAsEager(engine: EngineName, kernelCase: KernelCase, gradient: boolean): Promise<void> {
   const step = stepOf(kernelCase, gradient)
   const [low, high] = kernelCase.range ?? [-1, 1]
   const batch = Object.fromEntries(
@@ -233,19 +235,19 @@ async function expectSameAsEager(kernelCase: KernelCase, gradient: boolean): Pro
     ]),
   )
   const results = []
-  for (const engine of ['eager', 'onnx'] as const) {
-    const session = await createExecutor(engine, { threads: 1 }).load(step, {})
+  for (const each of ['eager', engine] as const) {
+    const session = await createExecutor(each, { threads: 1 }).load(step, {})
     results.push(await session.run(batch, {}))
     await session.dispose()
   }
-  const [eager, onnx] = results
-  expect(Object.keys(onnx!)).toEqual(Object.keys(eager!))
+  const [eager, compiled] = results
+  expect(Object.keys(compiled!)).toEqual(Object.keys(eager!))
   for (const [name, expected] of Object.entries(eager!)) {
     expect(expected.length).toBeGreaterThan(0)
-    expect(onnx![name]!.length).toBe(expected.length)
+    expect(compiled![name]!.length).toBe(expected.length)
     const bound = kernelCase.tolerance ?? 2e-6
     expected.forEach((value, i) => {
-      expect(Math.abs(onnx![name]![i]! - value), `${name}[${i}]: ${onnx![name]![i]} for ${value}`).toBeLessThanOrEqual(
+      expect(Math.abs(compiled![name]![i]! - value), `${name}[${i}]: ${compiled![name]![i]} for ${value}`).toBeLessThanOrEqual(
         bound * Math.max(1, Math.abs(value)),
       )
     })
@@ -254,12 +256,19 @@ async function expectSameAsEager(kernelCase: KernelCase, gradient: boolean): Pro
 
 const titleOf = ({ kernel, title }: KernelCase): string => (title ? `${kernel}, ${title}` : kernel)
 
-describe('each lowered kernel gives the values of the eager backend within 2e-6', () => {
-  it.each(KERNEL_CASES.map((each) => [titleOf(each), each] as const))('%s', async (_, kernelCase) => {
-    await expectSameAsEager(kernelCase, false)
-  })
+const COMPILED = ['onnx', 'tensorflow'] as const
+const stands = (engine: EngineName): boolean => engine !== 'tensorflow' || tensorflowBuild() !== null
 
-  it('covers every kernel that can be traced', () => {
+describe.each(COMPILED)('each kernel lowered to %s gives the values of the eager backend within 2e-6', (engine) => {
+  beforeEach(({ skip }) => skip(!stands(engine), 'until npm run engine:tensorflow'))
+
+  it.each(KERNEL_CASES.map((each) => [titleOf(each), each] as const))('%s', async (_, kernelCase) => {
+    await expectSameAsEager(engine, kernelCase, false)
+  })
+})
+
+describe('the kernels above', () => {
+  it('cover every kernel that can be traced', () => {
     const covered = new Set(KERNEL_CASES.map(({ kernel }) => kernel))
     expect(TRACEABLE_KERNELS.filter((kernel) => !covered.has(kernel))).toEqual([])
   })
@@ -301,15 +310,17 @@ const UNSUPPORTED_BY_TFJS = (kernelCase: KernelCase): boolean =>
   (kernelCase.kernel === 'BatchMatMul' && kernelCase.shapes[0]!.length > 3)
 const DIFFERENTIABLE = KERNEL_CASES.filter((each) => !WITHOUT_GRADIENT.has(each.kernel) && !UNSUPPORTED_BY_TFJS(each))
 
-describe('the traced gradient of each differentiable kernel is that of the eager backend', () => {
+describe.each(COMPILED)('the traced gradient of each differentiable kernel on %s is that of the eager backend', (engine) => {
+  beforeEach(({ skip }) => skip(!stands(engine), 'until npm run engine:tensorflow'))
+
   it.each(DIFFERENTIABLE.map((each) => [titleOf(each), each] as const))('%s', async (_, kernelCase) => {
-    await expectSameAsEager({ ...kernelCase, tolerance: 1e-5 }, true)
+    await expectSameAsEager(engine, { ...kernelCase, tolerance: 1e-5 }, true)
   })
 })
 
 describe('kernels written by hand into a step', () => {
   it('runs a kernel that has no gradient op through runKernel', async () => {
-    await expectSameAsEager({ kernel: 'Square', shapes: matrix, run: (x) => kernelOf('Square')(x!) }, false)
+    await expectSameAsEager('onnx', { kernel: 'Square', shapes: matrix, run: (x) => kernelOf('Square')(x!) }, false)
   })
 
   it('keeps a constant that the step closes over usable by the eager engine afterwards', async () => {
