@@ -20,7 +20,14 @@ const run = promisify(execFile)
 const READY_WITHIN_MS = 60_000
 
 /** Where the services listen inside the compose network. */
-const PORTS = { postgres: [5432], redis: [6379], s3: [8333, 8888, 9333, 9340, 23646, 7333], api: [8080], worker: [9464], prometheus: [9090] } as const
+const PORTS = {
+  postgres: [5432],
+  redis: [6379],
+  s3: [8333, 8888, 9333, 9340, 23646, 7333],
+  api: [8080],
+  worker: [9464],
+  prometheus: [9090],
+} as const
 /** SeaweedFS's other servers, so that two of it may run on one machine. */
 const SEAWEED_PORTS = [
   ['filer.port', 8888],
