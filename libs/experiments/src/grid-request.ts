@@ -68,6 +68,11 @@ export const gridRequestSchema = z.strictObject({
     .default({}),
   /** Higher runs first; 0 is ordinary. */
   priority: z.int().min(-100).max(100).default(0),
+  /** Class of machines for its pretrainings and evaluations: `cpu`, `gpu`, or a name that workers were started with. */
+  resourceClass: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'a name of lower-case letters, digits and "-", 40 at most')
+    .default('cpu'),
   /** Failed runs that this grid shares are tried again. */
   retryFailed: z.boolean().default(false),
 })

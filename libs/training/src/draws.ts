@@ -73,3 +73,9 @@ export const initDraws =
   (seed: number) =>
   (parameter: string): Uniform =>
     drawsOf({ seed, purpose: 'init', sample: parameter })
+
+/** Patch masks depend on seed, epoch, image and view, whatever batch the image comes in. */
+export const maskDraws =
+  (seed: number, epoch: number, sampleKeys: readonly string[]) =>
+  (sample: number, view: number): Uniform =>
+    drawsOf({ seed, purpose: 'mask', epoch, view, sample: sampleKeys[sample] ?? '' })

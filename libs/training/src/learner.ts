@@ -1,6 +1,6 @@
 /** What the pretraining loop asks of a method. The loop itself knows no model. */
 import type { StateArrays, Step } from '#libs/msn'
-import type { ViewBatch } from './ports.ts'
+import type { GreyViews, ViewBatch } from './ports.ts'
 
 /** Where in the schedule a step lies; all counts start at 0. */
 export interface StepPosition {
@@ -19,4 +19,11 @@ export interface PretrainLearner {
   scalars(position: StepPosition): Record<string, number>
   /** Schedule values worth a curve of their own (learning rate, momentum, ...). */
   scheduleMetrics(position: StepPosition): Record<string, number>
+}
+
+/** The views of a group that the spec's plan has; a batch without it is no batch of this spec. */
+export function groupOf(views: ViewBatch['views'], name: string): GreyViews {
+  const group = views[name]
+  if (!group) throw new RangeError(`the batch has no ${name} views`)
+  return group
 }

@@ -1,8 +1,8 @@
 /** The MSN method as the pretraining loop asks for it. */
 import { ehrWidth, type MsnPretrainSpec } from '#libs/experiments'
 import { MSN_OUTPUTS, type MsnConfig, msnBatch, msnInitialState, msnScalars, msnTrainStep } from '#libs/msn'
-import { drawsOf, initDraws } from './draws.ts'
-import type { PretrainLearner } from './learner.ts'
+import { initDraws, maskDraws } from './draws.ts'
+import { groupOf, type PretrainLearner } from './learner.ts'
 
 /** `spec` as libs/msn takes it: of the EHR variables only the width of their vector matters there. */
 export function msnConfigOf(spec: MsnPretrainSpec): MsnConfig {
@@ -15,11 +15,13 @@ export function msnLearner(spec: MsnPretrainSpec): PretrainLearner {
     step: msnTrainStep(config, spec.batch),
     watched: [MSN_OUTPUTS[0], 'gradNorm'],
     initialState: () => msnInitialState(config, initDraws(spec.seed)),
-    batch: (views, { epoch }) =>
+    batch: ({ views, sampleKeys, ehr }, { epoch }) =>
       msnBatch(config, {
-        ...views,
-        maskDraws: (sample, view) =>
-          drawsOf({ seed: spec.seed, purpose: 'mask', epoch, view, sample: views.sampleKeys[sample] ?? '' }),
+        target: groupOf(views, 'target'),
+        random: groupOf(views, 'random'),
+        focal: views.focal ?? null,
+        ehr,
+        maskDraws: maskDraws(spec.seed, epoch, sampleKeys),
       }),
     scalars: (position) => msnScalars(config, position),
     scheduleMetrics: (position) => {

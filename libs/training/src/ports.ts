@@ -1,5 +1,5 @@
 /** Ports of the training loops. They belong to the loops; datasets, artifacts and run-store implement them. */
-import type { EvaluateSpec, MsnPretrainSpec, Split } from '#libs/experiments'
+import type { EvaluateSpec, Split, TrainedPretrainSpec } from '#libs/experiments'
 
 export type StateArrays = Record<string, Float32Array>
 
@@ -47,14 +47,13 @@ export interface GreyViews {
   readonly data: Float32Array
 }
 
-/** One MSN batch as the augmentation gives it. Focal rows: focal 0 of all B images, then focal 1, ... */
+/** One batch of B images as the augmentation gives it. */
 export interface ViewBatch {
+  /** [B] */
   readonly sampleKeys: readonly string[]
-  readonly target: GreyViews
-  readonly random: GreyViews
-  /** Null without focal anchors. */
-  readonly focal: GreyViews | null
-  /** [B, ehr width], null for vanilla. */
+  /** By group of the spec's view plan; rows: view 0 of all B images, then view 1, ... */
+  readonly views: Readonly<Record<string, GreyViews>>
+  /** [B, ehr width], null where no EHR takes part. */
   readonly ehr: Float32Array | null
 }
 
@@ -89,7 +88,7 @@ export interface EvaluationDataSource {
 }
 
 export interface DataSourceFactory {
-  pretrain(pack: Pack, spec: MsnPretrainSpec): Promise<PretrainDataSource>
+  pretrain(pack: Pack, spec: TrainedPretrainSpec): Promise<PretrainDataSource>
   evaluation(pack: Pack, spec: EvaluateSpec, imagePx: number): Promise<EvaluationDataSource>
 }
 
@@ -109,9 +108,15 @@ export interface StoredCheckpoint {
   readonly tensors: NamedTensors
 }
 
+export const CHECKPOINT_ROLES = ['periodic', 'best', 'final'] as const
+export type CheckpointRole = (typeof CHECKPOINT_ROLES)[number]
+
 /** Checkpoints of one run. Data first, manifest last; a half-written one is never seen. */
 export interface CheckpointStore {
-  save(checkpoint: StoredCheckpoint, role: 'periodic' | 'best' | 'final'): Promise<ArtifactRef>
+  /**
+   * Resolves once the checkpoint is committed. Takes the tensors over: their arrays may be gone afterwards. One at a time.
+   */
+  save(checkpoint: StoredCheckpoint, role: CheckpointRole): Promise<ArtifactRef>
   /** The newest complete periodic checkpoint, or undefined. */
   latest(): Promise<StoredCheckpoint | undefined>
   /** By role; throws where the run has none. */

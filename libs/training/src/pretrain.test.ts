@@ -82,7 +82,7 @@ describe('pretraining', () => {
       ...good,
       views: async (epoch, step) => {
         const views = await good.views(epoch, step)
-        if (epoch === 1 && step === 1) views.target.data.fill(Number.NaN)
+        if (epoch === 1 && step === 1) views.views.target?.data.fill(Number.NaN)
         return views
       },
     }

@@ -1,6 +1,6 @@
 /** In-memory neighbours of the loops, for tests. */
-import type { EvaluateSpec, MsnPretrainSpec } from '#libs/experiments'
-import { presetBackbone, presetEvaluate, presetPretrain } from '#libs/experiments'
+import type { EvaluateSpec, MsnPretrainSpec, TrainedPretrainSpec } from '#libs/experiments'
+import { presetBackbone, presetEvaluate, presetPretrain, viewPlan } from '#libs/experiments'
 import { drawsOf } from './draws.ts'
 import type {
   CheckpointStore,
@@ -43,17 +43,20 @@ function noise(rows: number, sidePx: number, key: string, brightness: (row: numb
   return { sidePx, rows, data }
 }
 
-export function madeSource(spec: MsnPretrainSpec, stepsPerEpoch: number): PretrainDataSource {
-  const { batch, backbone, views } = spec
+/** Views of noise, another one for each step. */
+export function madeSource(spec: TrainedPretrainSpec, stepsPerEpoch: number): PretrainDataSource {
+  const { batch } = spec
+  const viewsAt = (at: string) =>
+    Object.fromEntries(
+      viewPlan(spec).map(({ name, count, sidePx }) => [name, noise(batch * count, sidePx, `${name} ${at}`)] as const),
+    )
   return {
     images: batch * stepsPerEpoch,
     batch,
     stepsPerEpoch,
     views: async (epoch, step) => ({
       sampleKeys: Array.from({ length: batch }, (_, i) => `${step}-${i}`),
-      target: noise(batch, backbone.imagePx, `target ${epoch} ${step}`),
-      random: noise(batch, backbone.imagePx, `random ${epoch} ${step}`),
-      focal: noise(batch * views.focalCount, views.focalPx, `focal ${epoch} ${step}`),
+      views: viewsAt(`${epoch} ${step}`),
       ehr: null,
     }),
   }

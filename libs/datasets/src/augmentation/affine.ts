@@ -1,10 +1,10 @@
 /** RandomAffine: rotation, scale and shift about the centre, bilinear, black outside (torchvision's order and ranges). */
-import type { MsnPretrainSpec } from '#libs/experiments'
+import type { ViewGroup } from '#libs/experiments'
 import type { Uniform } from '#libs/training'
 import type { GreyImage } from './grey-image.ts'
 import { between } from './random-crop.ts'
 
-export type AffineRanges = NonNullable<MsnPretrainSpec['views']['affine']>
+export type AffineRanges = NonNullable<ViewGroup['affine']>
 
 export interface Affine {
   /** Clockwise. */

@@ -1,25 +1,24 @@
-/** One view of MSN pretraining: affine (optional), RandomResizedCrop, flip, colour jitter (optional). */
-import type { MsnPretrainSpec } from '#libs/experiments'
+/** One view of a pretraining: affine (optional), RandomResizedCrop, flip, colour jitter and blur (optional). */
+import type { ViewGroup } from '#libs/experiments'
 import type { Uniform } from '#libs/training'
 import { applyAffine, drawAffine } from './affine.ts'
+import { randomBlur } from './blur.ts'
 import type { GreyImage } from './grey-image.ts'
 import { jitter } from './jitter.ts'
-import { type Range, randomCropBox } from './random-crop.ts'
+import { randomCropBox } from './random-crop.ts'
 import { resample } from './resample.ts'
 
-/** Writes the view, [outPx * outPx] grey levels, to `out` from `offset` on. Pure in (image, views, uniform). */
-export function pretrainView(
-  image: GreyImage,
-  views: MsnPretrainSpec['views'],
-  scale: Range,
-  outPx: number,
-  uniform: Uniform,
-  out: Float32Array,
-  offset: number,
-): void {
-  const moved = views.affine ? applyAffine(image, drawAffine(views.affine, image.sidePx, uniform)) : image
-  const box = randomCropBox(image.sidePx, scale, views.ratio, uniform)
-  const flip = uniform() < views.flip
-  resample(moved, box, outPx, out, offset, flip)
-  if (views.colourJitter > 0) jitter(out.subarray(offset, offset + outPx * outPx), views.colourJitter, uniform)
+/**
+ * Writes the view, [sidePx * sidePx] grey levels, to `out` from `offset` on. Pure in (image, group, uniform). `group.greyscale`
+ * has nothing to do: a grey picture repeated to three channels is its own greyscale.
+ */
+export function pretrainView(image: GreyImage, group: ViewGroup, uniform: Uniform, out: Float32Array, offset: number): void {
+  const { sidePx, scale, ratio } = group
+  const moved = group.affine ? applyAffine(image, drawAffine(group.affine, image.sidePx, uniform)) : image
+  const box = randomCropBox(image.sidePx, scale, ratio, uniform)
+  const flip = uniform() < group.flip
+  resample(moved, box, sidePx, out, offset, flip)
+  const pixels = out.subarray(offset, offset + sidePx * sidePx)
+  if (group.colourJitter > 0) jitter(pixels, group.colourJitter, uniform)
+  if (group.blur > 0) randomBlur(pixels, sidePx, group.blur, uniform)
 }

@@ -1,6 +1,7 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { drawsOf } from '#libs/training'
 import { drawAffine } from './affine.ts'
+import { blur, randomBlur } from './blur.ts'
 import { evaluationView } from './evaluation-view.ts'
 import { jitter } from './jitter.ts'
 import { pretrainView } from './pretrain-view.ts'
@@ -13,10 +14,10 @@ const image = {
   data: Uint8Array.from({ length: SIDE * SIDE }, (_, i) => (i % SIDE < SIDE / 2 ? 20 : 180) + (i >> 7)),
 }
 const VIEWS = {
-  focalCount: 2,
-  focalPx: 16,
-  randomScale: [0.3, 1] as [number, number],
-  focalScale: [0.05, 0.3] as [number, number],
+  name: 'focal',
+  count: 1,
+  sidePx: 16,
+  scale: [0.05, 0.3] as [number, number],
   ratio: [3 / 4, 4 / 3] as [number, number],
   flip: 0.5,
   affine: null,
@@ -48,10 +49,16 @@ it('a box that never fits falls back to the largest centred one of an allowed ra
 })
 
 it('a view is a pure function of image and draws, and writes its own place only', () => {
-  const views = { ...VIEWS, affine: { degrees: 15, scale: [0.9, 1.1] as [number, number], translate: 0.1 }, colourJitter: 0.5 }
+  const views = {
+    ...VIEWS,
+    affine: { degrees: 15, scale: [0.9, 1.1] as [number, number], translate: 0.1 },
+    colourJitter: 0.5,
+    blur: 0.5,
+    greyscale: 0.2,
+  }
   const make = (sample: string) => {
     const out = new Float32Array(3 * 16 * 16).fill(-1)
-    pretrainView(image, views, views.focalScale, 16, draws(sample), out, 16 * 16)
+    pretrainView(image, views, draws(sample), out, 16 * 16)
     return out
   }
   const once = make('a')
@@ -63,11 +70,11 @@ it('a view is a pure function of image and draws, and writes its own place only'
 })
 
 it('flips as often as asked', () => {
-  const whole = { ...VIEWS, randomScale: [1, 1] as [number, number], ratio: [1, 1] as [number, number], flip: 0.25 }
+  const whole = { ...VIEWS, sidePx: 8, scale: [1, 1] as [number, number], ratio: [1, 1] as [number, number], flip: 0.25 }
   const out = new Float32Array(SIDE * SIDE)
   let flipped = 0
   for (let i = 0; i < 2000; i++) {
-    pretrainView(image, whole, whole.randomScale, 8, draws(`flip ${i}`), out, 0)
+    pretrainView(image, whole, draws(`flip ${i}`), out, 0)
     if (out[0]! > out[7]!) flipped++
   }
   // 2,000 draws of .25: five standard deviations are 97.
@@ -93,6 +100,55 @@ it('jitter leaves one view in five alone and keeps grey levels in range', () => 
   }
   // 1,000 draws of .2: five standard deviations are 63.
   expect(Math.abs(untouched - 200)).toBeLessThan(63)
+})
+
+it('jitter changes brightness and contrast in either order', () => {
+  const strengths = Array.from({ length: 200 }, (_, i) => {
+    const pixels = Float32Array.of(60, 100, 110)
+    jitter(pixels, 0.3, draws(`order ${i}`))
+    return pixels
+  })
+  // Contrast keeps the mean and brightness scales it, so in both orders the mean moves by the brightness alone.
+  const ratios = strengths.map((pixels) => (pixels[0]! + pixels[1]! + pixels[2]!) / 270)
+  expect(Math.min(...ratios)).toBeGreaterThanOrEqual(0.76 - 1e-6)
+  expect(Math.max(...ratios)).toBeLessThanOrEqual(1.24 + 1e-6)
+  expect(new Set(ratios.map((ratio) => ratio.toFixed(3))).size).toBeGreaterThan(100)
+})
+
+describe('blur', () => {
+  it('spreads a point as the Gaussian it is, and keeps the sum', () => {
+    const side = 41
+    const pixels = new Float32Array(side * side)
+    pixels[20 * side + 20] = 100
+    blur(pixels, side, 0.6)
+    const weight = (x: number, y: number) => Math.exp(-(x * x + y * y) / (2 * 0.36))
+    let total = 0
+    for (let y = -2; y <= 2; y++) for (let x = -2; x <= 2; x++) total += weight(x, y)
+    for (let y = -2; y <= 2; y++)
+      for (let x = -2; x <= 2; x++) expect(pixels[(20 + y) * side + 20 + x]).toBeCloseTo((100 * weight(x, y)) / total, 4)
+    expect(pixels.reduce((sum, value) => sum + value, 0)).toBeCloseTo(100, 3)
+  })
+
+  it('mirrors the picture at its edges, so that an even picture stays as it is', () => {
+    const pixels = new Float32Array(24 * 24).fill(77)
+    blur(pixels, 24, 2)
+    for (const value of pixels) expect(value).toBeCloseTo(77, 4)
+    const edge = Float32Array.of(3, 0, 0, 0, 0, 0, 0, 0, 0)
+    blur(edge, 3, 1)
+    const [near, far] = [1, Math.exp(-0.5)]
+    expect(edge[0]).toBeCloseTo((3 * near * near) / (near + 2 * far) ** 2, 5)
+  })
+
+  it('happens as often as asked', () => {
+    let blurred = 0
+    for (let i = 0; i < 1000; i++) {
+      const pixels = Float32Array.of(0, 0, 0, 0, 90, 0, 0, 0, 0)
+      randomBlur(pixels, 3, 0.5, draws(`blur ${i}`))
+      if (pixels[4] !== 90) blurred++
+    }
+    // A sigma below about .2 leaves a float32 as it was: 5 % of 500, beside five standard deviations of 79.
+    expect(Math.abs(blurred - 487)).toBeLessThan(92)
+  })
 })
 
 it('an evaluation picture without augmentation is the middle of the resized image', () => {

@@ -82,7 +82,7 @@ it('a pack gives back counts, and the same sources each time', async () => {
   const batch = await source.views(1, 2)
   expect(await (await dataSources.pretrain(pack, spec)).views(1, 2)).toEqual(batch)
   expect((await source.views(2, 2)).sampleKeys).not.toEqual(batch.sampleKeys)
-  expect(batch.focal?.rows).toBe(16)
+  expect(batch.views.focal?.rows).toBe(16)
   await expect(dataSources.pretrain(pack, { ...spec, batch: 1000 })).rejects.toThrow('fewer than one batch')
   const evaluation = {
     ...presetEvaluate('tiny-cpu', { dataset: 'p', seed: 5 } as never),

@@ -1,5 +1,5 @@
-/** Batches of views for MSN pretraining. */
-import { type MsnPretrainSpec, SPLITS } from '#libs/experiments'
+/** Batches of views for pretraining, whatever its method. */
+import { SPLITS, type TrainedPretrainSpec, type ViewGroup, viewPlan } from '#libs/experiments'
 import {
   drawsOf,
   type GreyViews,
@@ -11,15 +11,9 @@ import {
 } from '#libs/training'
 import type { GreyImage } from '../augmentation/grey-image.ts'
 import { pretrainView } from '../augmentation/pretrain-view.ts'
-import type { Range } from '../augmentation/random-crop.ts'
 import { ehrImages } from './ehr-vectors.ts'
 
-/** View numbers of the draws: the target is 0, the random anchor 1, focal anchor f is 2 + f. */
-const TARGET = 0
-const RANDOM = 1
-const FOCAL = 2
-
-function imagesFor(pack: Pack, spec: MsnPretrainSpec): Int32Array {
+function imagesFor(pack: Pack, spec: TrainedPretrainSpec): Int32Array {
   const all = Int32Array.from(pack.columns.split.keys())
   if (spec.pretrainOn === 'all') return all
   const train = SPLITS.indexOf('train')
@@ -27,20 +21,21 @@ function imagesFor(pack: Pack, spec: MsnPretrainSpec): Int32Array {
 }
 
 /** @throws SpecError where fewer images are left than one batch takes. */
-export async function pretrainSource(pack: Pack, spec: MsnPretrainSpec): Promise<PretrainDataSource> {
+export async function pretrainSource(pack: Pack, spec: TrainedPretrainSpec): Promise<PretrainDataSource> {
   const chosen = imagesFor(pack, spec)
-  const ehr = spec.ehr ? ehrImages(pack, chosen, spec.ehr) : null
+  const ehr = spec.method === 'msn' && spec.ehr ? ehrImages(pack, chosen, spec.ehr) : null
   const images = ehr?.images ?? chosen
   if (images.length < spec.batch) {
     throw new SpecError(`${images.length} images are fewer than one batch of ${spec.batch}`, { field: 'batch' })
   }
   const stepsPerEpoch = Math.floor(images.length / spec.batch)
   const orderOf = epochOrders(spec.seed, images.length)
+  const plan = viewPlan(spec)
   const views = async (epoch: number, step: number): Promise<ViewBatch> => {
     if (step < 0 || step >= stepsPerEpoch) throw new RangeError(`step ${step} of an epoch of ${stepsPerEpoch}`)
     const places = orderOf(epoch).subarray(step * spec.batch, (step + 1) * spec.batch)
     const chosenImages = Array.from(places, (place) => images[place]!)
-    const batch = await viewsOf(pack, chosenImages, spec, epoch)
+    const batch = await viewsOf(pack, chosenImages, plan, { seed: spec.seed, epoch })
     return { ...batch, ehr: ehr ? concatenated(Array.from(places, (place) => ehr.vectors[place]!)) : null }
   }
   return { images: images.length, batch: spec.batch, stepsPerEpoch, views }
@@ -58,30 +53,28 @@ function epochOrders(seed: number, count: number): (epoch: number) => Int32Array
 async function viewsOf(
   pack: Pack,
   indices: readonly number[],
-  spec: MsnPretrainSpec,
-  epoch: number,
+  plan: readonly ViewGroup[],
+  key: { readonly seed: number; readonly epoch: number },
 ): Promise<Omit<ViewBatch, 'ehr'>> {
-  const { views, backbone, seed } = spec
   const pixels = await Promise.all(indices.map((index) => pack.image(index)))
   const images = pixels.map((data): GreyImage => ({ sidePx: pack.sidePx, data }))
   const sampleKeys = indices.map((index) => pack.sampleKey(index))
-  const make = (first: number, count: number, sidePx: number, scale: Range): GreyViews => {
+  const views: Record<string, GreyViews> = {}
+  let firstView = 0
+  for (const group of plan) {
+    const { name, count, sidePx } = group
     const rows = count * images.length
     const data = new Float32Array(rows * sidePx * sidePx)
     for (let row = 0; row < rows; row++) {
       const sample = row % images.length
-      const view = first + Math.floor(row / images.length)
-      const uniform = drawsOf({ seed, purpose: 'crop', epoch, sample: sampleKeys[sample]!, view })
-      pretrainView(images[sample]!, views, scale, sidePx, uniform, data, row * sidePx * sidePx)
+      const view = firstView + Math.floor(row / images.length)
+      const uniform = drawsOf({ ...key, purpose: 'crop', sample: sampleKeys[sample]!, view })
+      pretrainView(images[sample]!, group, uniform, data, row * sidePx * sidePx)
     }
-    return { sidePx, rows, data }
+    views[name] = { sidePx, rows, data }
+    firstView += count
   }
-  return {
-    sampleKeys,
-    target: make(TARGET, 1, backbone.imagePx, views.randomScale),
-    random: make(RANDOM, 1, backbone.imagePx, views.randomScale),
-    focal: views.focalCount > 0 ? make(FOCAL, views.focalCount, views.focalPx, views.focalScale) : null,
-  }
+  return { sampleKeys, views }
 }
 
 function concatenated(vectors: readonly Float32Array[]): Float32Array {

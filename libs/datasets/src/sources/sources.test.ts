@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EHR_CATEGORIES, type EhrRecord, presetBackbone, presetEvaluate, presetPretrain, SPLITS } from '#libs/experiments'
-import type { Pack } from '#libs/training'
+import {
+  EHR_CATEGORIES,
+  type EhrRecord,
+  presetBackbone,
+  presetDino,
+  presetEvaluate,
+  presetMae,
+  presetPretrain,
+  SPLITS,
+} from '#libs/experiments'
+import type { Pack, ViewBatch } from '#libs/training'
 import { MISSING } from '../record.ts'
 import { dataSources } from './data-sources.ts'
 import { fitImputer } from './ehr-table.ts'
@@ -80,12 +89,28 @@ describe('the pretraining source', () => {
 
   it('lays focal rows out as focal 0 of all images, then focal 1', async () => {
     const source = await dataSources.pretrain(pack, { ...pretrain, views: { ...pretrain.views, focalCount: 3 } })
-    const { focal, sampleKeys, target } = await source.views(0, 0)
+    const { views, sampleKeys } = await source.views(0, 0)
+    const { focal, target } = views
     const side = focal!.sidePx
     for (let row = 0; row < 24; row++) {
       expect(focal!.data[row * side * side]).toBeCloseTo(Number(sampleKeys[row % 8]!.slice(4)), 3)
     }
-    expect([focal!.rows, target.rows, target.sidePx]).toEqual([24, 8, backbone.imagePx])
+    expect([focal!.rows, target!.rows, target!.sidePx]).toEqual([24, 8, backbone.imagePx])
+  })
+
+  it('gives DINO global and local views and MAE one image, of the sizes of their specs', async () => {
+    const choice = { dataset: 'd', seed: 3, backbone, ehr: null }
+    const dino = await dataSources.pretrain(pack, { ...presetDino('tiny-cpu', choice), batch: 8 })
+    const mae = await dataSources.pretrain(pack, { ...presetMae('tiny-cpu', choice), batch: 8 })
+    const sizes = ({ views, ehr: vectors }: ViewBatch) => [
+      ...Object.entries(views).map(([name, { rows, sidePx }]) => `${name} ${rows} x ${sidePx}`),
+      vectors,
+    ]
+    expect(sizes(await dino.views(0, 0))).toEqual(['global 16 x 64', 'local 16 x 32', null])
+    expect(sizes(await mae.views(0, 0))).toEqual(['image 8 x 64', null])
+    const { views } = await dino.views(0, 0)
+    const [first, second] = [views.global!.data.subarray(0, 64 * 64), views.global!.data.subarray(8 * 64 * 64, 9 * 64 * 64)]
+    expect(Math.round(first[0]!)).toBe(Math.round(second[0]!))
   })
 
   it('gives every image its own EHR vector', async () => {
