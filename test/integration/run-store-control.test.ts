@@ -171,7 +171,7 @@ describe('a priority', () => {
     const { dataset, grid, gridId } = await submitted()
     await store.grids.submit(submission(dataset, { name: 'urgent', ehr: ['sex'], priority: 70 }))
     const shared = await placeOf(idOf(grid, 'prepare'))
-    expect(shared.outbox).toBe((101 - 70) * 3 + 2)
+    expect(shared.outbox).toBe((101 - 70) * 4 + 3)
     expect(await store.control.setPriority({ gridId }, -20)).toMatchObject({ matched: 3, changed: 2 })
     expect(await placeOf(idOf(grid, 'prepare'))).toEqual(shared)
   })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { expandGrid, parseGridRequest } from '#libs/experiments'
 import type { RunStore } from '#libs/run-store'
 import type { AttemptEnding, AttemptResult, SubmitGrid } from '#libs/runs'
 import * as lab from './fixtures/lab-store.ts'
@@ -100,7 +101,7 @@ describe('submitting a grid', () => {
     await finish(idOf(grid, 'prepare'), 'succeeded')
     const attempt = (await store.reader.run(idOf(grid, 'pretrain')))!.attemptList[0]!
     const message = (await store.scheduler.pendingOutbox(10_000)).find(({ attemptId }) => attemptId === attempt.id)
-    expect(message!.queuePriority).toBeLessThanOrEqual(5)
+    expect(message!.queuePriority).toBeLessThanOrEqual(7)
   })
 })
 
@@ -283,5 +284,35 @@ describe('a grid of 10,000 points', () => {
     expect(await timed()).toMatchObject({ created: true, points: 10_010, runs: { new: 20_021 } })
     expect(await timed()).toMatchObject({ created: false, runs: { new: 0, joined: 20_021 } })
     console.info(`10,010 points: first ${times[0]}, again ${times[1]}`)
+  })
+})
+
+describe('the class of machines', () => {
+  it('is the one that the grid asks for; preparations need no device', async () => {
+    const grid = submission(await freshDataset(), { resourceClass: 'gpu-80gb' })
+    await store.grids.submit(grid)
+    const rows = await open.sql<{ kind: string; resource_class: string }>(
+      'SELECT kind, resource_class FROM run WHERE id = ANY($1) ORDER BY level',
+      [grid.plan.runs.map(({ id }) => id)],
+    )
+    expect(rows.map(({ kind, resource_class }) => [kind, resource_class])).toEqual([
+      ['prepare', 'cpu'],
+      ['pretrain', 'gpu-80gb'],
+      ['evaluate', 'gpu-80gb'],
+    ])
+  })
+
+  it('and transfers come after the evaluation that trained them, by level', async () => {
+    const [dataset, other] = [await freshDataset(), await freshDataset()]
+    const request = submission(dataset).request
+    const transfer = parseGridRequest({
+      ...request,
+      evaluations: [{ dataset: other.name, mode: ['transfer'], transferFrom: { dataset: dataset.name } }],
+    })
+    const plan = expandGrid(transfer, new Map([dataset, other].map((one) => [one.name, one])))
+    await store.grids.submit({ request: transfer, plan, owner: 'ada', idempotencyKey: null, dryRun: false })
+    const ids = plan.runs.map(({ id }) => id)
+    const levels = await open.sql<{ level: number }>('SELECT level FROM run WHERE id = ANY($1) ORDER BY level', [ids])
+    expect(Math.max(...levels.map(({ level }) => level))).toBe(3)
   })
 })

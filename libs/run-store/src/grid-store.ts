@@ -62,7 +62,7 @@ async function submit(tx: Tx, input: SubmitGrid): Promise<SubmittedGrid> {
   // A grid that is known and retries nothing changes nothing: no row needs to be held.
   const submission = await decide(tx, input, known && !request.retryFailed ? EXISTING : LOCK_EXISTING)
   if (!known) {
-    await insertRuns(tx, submission.newRuns, request.priority)
+    await insertRuns(tx, submission.newRuns, request)
     await insertGrid(tx, gridId, owner, request, plan)
   }
   if (!known || submission.retried.length > 0) await moveRuns(tx, gridId, input, submission)

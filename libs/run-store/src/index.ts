@@ -2,3 +2,4 @@ export { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostg
 export * from './errors.ts'
 export { assertSchema, MIGRATIONS_DIR, migrate, type SchemaState, schemaState } from './migrate.ts'
 export { openRunStore, type RunStore } from './open.ts'
+export { isRefusedValue } from './refused-value.ts'

@@ -1,11 +1,23 @@
 /** The rows of a new grid and of its new runs; set-based, so that thousands of points take few statements. */
-import { type GridPlan, type GridRequest, runTitle } from '#libs/experiments'
+import { type GridPlan, type GridRequest, type RunDraft, runTitle } from '#libs/experiments'
 import type { Tx } from './database.ts'
 import type { NewRun } from './submission.ts'
 
-const LEVELS = { prepare: 0, pretrain: 1, evaluate: 2 } as const
-/** The only class of machines so far. */
-const RESOURCE_CLASS = 'cpu'
+/** Class of preparations, whatever the grid asks for: they decode images and need no device. */
+const PREPARE_CLASS = 'cpu'
+
+/** Upstreams are lower. A transfer tests what another evaluation trained. */
+function levelOf({ kind, spec }: RunDraft): number {
+  switch (kind) {
+    case 'prepare':
+      return 0
+    case 'pretrain':
+      return 1
+    case 'evaluate':
+      return spec.kind === 'evaluate' && spec.mode === 'transfer' ? 3 : 2
+  }
+}
+
 /** Rows a statement: bounds the size of one parameter to a few MB. */
 const ROWS_A_STATEMENT = 2000
 
@@ -14,9 +26,9 @@ const INSERT_RUNS = `
   INSERT INTO run (id, kind, level, state, spec, semantics, title, dataset_name, dataset_fingerprint, resource_class, priority,
     root_run_id, message, ended_at)
   SELECT r.id, r.kind, r.level, CASE WHEN r.root IS NULL THEN 'blocked' ELSE 'upstream-failed' END, r.spec, r.semantics, r.title,
-    r.dataset, r.fingerprint, $2::text, $3::int, r.root, r.message, CASE WHEN r.root IS NULL THEN NULL ELSE clock_timestamp() END
+    r.dataset, r.fingerprint, r.class, $2::int, r.root, r.message, CASE WHEN r.root IS NULL THEN NULL ELSE clock_timestamp() END
   FROM jsonb_to_recordset($1::jsonb) AS r(n int, id text, kind text, level smallint, spec jsonb, semantics int, title text,
-    dataset text, fingerprint text, root text, message text)
+    dataset text, fingerprint text, root text, message text, class text)
   ORDER BY r.n`
 
 const INSERT_EDGES = `
@@ -32,12 +44,14 @@ const INSERT_POINTS = `
   SELECT $1::text, (p.value->>'index')::int, p.value->>'evaluate', p.value->>'pretrain', p.value
   FROM jsonb_array_elements($2::jsonb) AS p(value)`
 
-export async function insertRuns(tx: Tx, runs: readonly NewRun[], priority: number): Promise<void> {
+export async function insertRuns(tx: Tx, runs: readonly NewRun[], request: GridRequest): Promise<void> {
+  const { priority, resourceClass } = request
   const rows = runs.map(({ draft, failedRoot }, n) => ({
     n,
     id: draft.id,
     kind: draft.kind,
-    level: LEVELS[draft.kind],
+    level: levelOf(draft),
+    class: draft.kind === 'prepare' ? PREPARE_CLASS : resourceClass,
     spec: draft.spec,
     semantics: draft.semantics,
     title: runTitle(draft.spec),
@@ -46,7 +60,7 @@ export async function insertRuns(tx: Tx, runs: readonly NewRun[], priority: numb
     root: failedRoot?.id ?? null,
     message: failedRoot?.message ?? null,
   }))
-  for (const part of chunks(rows)) await tx.rows(INSERT_RUNS, JSON.stringify(part), RESOURCE_CLASS, priority)
+  for (const part of chunks(rows)) await tx.rows(INSERT_RUNS, JSON.stringify(part), priority)
   const edges = runs.flatMap(({ draft }) => [...new Set(draft.upstream)].map((upstream) => [draft.id, upstream] as const))
   const downstreamIds = edges.map(([downstream]) => downstream)
   if (edges.length > 0)

@@ -19,7 +19,7 @@ export async function lockRuns(tx: Sql, runIds: readonly string[]): Promise<{ id
  * Place in the line of an owner, lower first: priority first, and among equals evaluations before pretrainings before
  * preparations, so that results appear while a grid is still at work. `run`: alias of a row with priority and level.
  */
-export const urgency = (run: string): string => `(101 - ${run}.priority) * 3 + 2 - ${run}.level`
+export const urgency = (run: string): string => `(101 - ${run}.priority) * 4 + 3 - ${run}.level`
 
 // In: run ids, delay in ms, micro-batch (null: as in the attempt before). Locks: the runs (taken by the caller in order before).
 // The attempt counts for the most urgent live grid that wants the run.
