@@ -55,8 +55,13 @@ export function goldenCases(): GoldenCase[] {
     headCase(),
     originalTraining(),
     ...paperTrunks(),
-    ...paper.cases.map(paperTraining),
+    ...paper.cases.map((golden) => paperTraining(golden)),
   ]
+}
+
+/** The training cases with the trunk run in uneven pieces: four images, then two. */
+export function microBatchCases(): GoldenCase[] {
+  return [originalTraining(4), ...paper.cases.map((golden) => paperTraining(golden, 4))]
 }
 
 const everyRow = (keep: number[] | null, input: FillRule): Rows | null =>
@@ -195,7 +200,7 @@ function probedTrainStep(config: MsnConfig): Step {
   }
 }
 
-function originalTraining(): GoldenCase {
+function originalTraining(microBatch: number | null = null): GoldenCase {
   const { data, steps, after3, zeroGradient, bnRunning, prototypesAfter3 } = original.training
   const runs = steps.map((golden, n): GoldenRun => {
     const batch: Record<string, Float32Array> = {}
@@ -233,7 +238,7 @@ function originalTraining(): GoldenCase {
   }
   after.prototypes = nearRows(prototypesAfter3)
   const state = filledState(originalConfig, original.parameters, original.prototypes)
-  return { name: 'original training, three steps', step: probedTrainStep(originalConfig), state, runs, after }
+  return { name: 'original training, three steps', step: probedTrainStep({ ...originalConfig, microBatch }), state, runs, after }
 }
 
 /** Images of the paper file: view 0 target, 1 random, 2... focal. */
@@ -254,7 +259,7 @@ function paperTrunks(): GoldenCase[] {
   ]
 }
 
-function paperTraining(golden: PaperCase): GoldenCase {
+function paperTraining(golden: PaperCase, microBatch: number | null = null): GoldenCase {
   const config = paperConfig(golden.ehr, golden.bn)
   const parameters = paper.parameters.filter(({ name }) => golden.ehr || !name.startsWith('ehr.'))
   const runs = golden.steps.map((step, n): GoldenRun => {
@@ -289,7 +294,7 @@ function paperTraining(golden: PaperCase): GoldenCase {
   const state = filledState(config, parameters, prototypes)
   return {
     name: `paper training, ${golden.name}`,
-    step: probedTrainStep(config),
+    step: probedTrainStep({ ...config, microBatch }),
     state,
     runs,
     after: Object.fromEntries(compared),

@@ -93,6 +93,7 @@ const barrier: Lowering<'Barrier'> = (_, { builder, inputs, outputs, inputValues
   const zero = builder.intermediate('ReduceSum', [zeros, builder.integers([0])], { attributes: [attribute.int('keepdims', 1)] })
   const shape = builder.intermediate('Add', [zero, builder.integers(outputValues[0]!.shape)])
   builder.node('Reshape', [x!, shape], outputs)
+  builder.describe(outputs[0]!, outputValues[0]!)
 }
 
 const LOWERINGS: Lowerings = {

@@ -65,6 +65,7 @@ export class ModelBuilder {
   private readonly nodes: InstanceType<typeof onnx.NodeProto>[] = []
   private readonly initializers = new Map<string, InstanceType<typeof onnx.TensorProto>>()
   private readonly shared = new Map<string, string>()
+  private readonly described = new Map<string, Value>()
   private temporaries = 0
 
   get nodeCount(): number {
@@ -82,6 +83,11 @@ export class ModelBuilder {
     const name = `t${this.temporaries++}`
     this.node(opType, input, [name], options)
     return name
+  }
+
+  /** States the shape of a result where ONNX Runtime cannot infer it; without it, nothing after it is planned ahead. */
+  describe(name: string, value: Value): void {
+    this.described.set(name, value)
   }
 
   /** A vector of int64: shapes, axes, bounds. */
@@ -115,7 +121,14 @@ export class ModelBuilder {
     const infos = (values: ReadonlyMap<string, Value>) =>
       Array.from(values, ([key, { shape, dtype }]) => valueInfo(key, shape, dtype)!)
     const initializer = [...this.initializers.values()]
-    const graph = { name, node: this.nodes, initializer, input: infos(inputs), output: infos(outputs) }
+    const graph = {
+      name,
+      node: this.nodes,
+      initializer,
+      input: infos(inputs),
+      output: infos(outputs),
+      valueInfo: infos(this.described),
+    }
     const opsetImport = [
       { domain: '', version: OPERATOR_SET },
       { domain: CONTRIB_DOMAIN, version: 1 },
