@@ -1,6 +1,7 @@
 /** The Kubernetes manifests: valid by their schemas, restricted, and true to the programs, settings and tables that they name. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as keda from '@kubernetes-models/keda'
 import * as prometheusOperator from '@kubernetes-models/prometheus-operator'
 import * as kubernetes from 'kubernetes-models'
@@ -61,6 +62,40 @@ function podOf({ kind, spec }: Manifest): PodSpec | undefined {
 
 const environmentOf = ({ env = [] }: Container) => Object.fromEntries(env.map(({ name, value }) => [name, value]))
 
+/** Module and name of the type of a manifest's kind. */
+const TYPES: Readonly<Record<string, string>> = {
+  'keda.sh/v1alpha1': '@kubernetes-models/keda/keda.sh/v1alpha1',
+  'monitoring.coreos.com/v1': '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1',
+}
+
+/**
+ * The schemas let unknown fields pass; the types do not: each manifest as a typed literal, through the compiler.
+ * A value that YAML has as a number where the type wants a quantity is told apart too.
+ */
+function compileTyped(manifests: readonly Manifest[]): string {
+  const folder = mkdtempSync(join('test/deploy', '.typed-'))
+  try {
+    const lines = manifests.flatMap((manifest, index) => {
+      if (UNTYPED.has(manifest.kind)) return []
+      const module = TYPES[manifest.apiVersion] ?? `kubernetes-models/${manifest.apiVersion}`
+      const literal = JSON.stringify(manifest, null, 2)
+      return [
+        `import type { I${manifest.kind} as T${index} } from '${module}/${manifest.kind}'`,
+        `export const m${index}: T${index} = ${literal}`,
+      ]
+    })
+    writeFileSync(join(folder, 'manifests.ts'), lines.join('\n'))
+    writeFileSync(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: { noEmit: true, strict: true, skipLibCheck: true, module: 'nodenext', types: [] } }),
+    )
+    const { stdout } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', folder], { encoding: 'utf8' })
+    return stdout
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
 describe.skipIf(!hasKubectl).each(OVERLAYS)('overlay %s', (overlay) => {
   const manifests = hasKubectl ? render(overlay) : []
   const pods = manifests.flatMap((manifest) => {
@@ -76,6 +111,10 @@ describe.skipIf(!hasKubectl).each(OVERLAYS)('overlay %s', (overlay) => {
       expect(() => new Model(manifest).validate(), `${manifest.kind} ${manifest.metadata.name}`).not.toThrow()
     }
     expect(manifests.length).toBeGreaterThan(12)
+  })
+
+  it('has no field that the types do not know', () => {
+    expect(compileTyped(manifests)).toBe('')
   })
 
   it('runs every pod restricted, without a token, with requests and limits', () => {
