@@ -50,6 +50,7 @@ describe('the worker on PostgreSQL', () => {
       metrics: registry.metrics,
       logger,
       concurrency: 1,
+      spareChildren: 0,
       heartbeatMs: 100,
       leaseMs: 30_000,
       checkpointEveryMs: 1000,

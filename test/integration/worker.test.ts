@@ -80,7 +80,8 @@ describe('an attempt', () => {
     ['crash', 'crashed', 'the process ended with code 1'],
     ['done-then-crash', 'crashed', 'the process reported a result and then ended with code 1'],
     ['nonsense', 'crashed', 'the process sent a message that is not part of the protocol'],
-    ['killed-by-system', 'crashed', 'killed (SIGKILL), most likely because the machine ran out of memory'],
+    ['out-of-memory', 'out-of-memory', 'the process ran out of memory'],
+    ['killed-by-system', 'crashed', 'killed (SIGKILL) from outside'],
   ])('whose child does `%s` ends as %s and says why', async (script, ending, message) => {
     expect(await endOf(await worker(script))).toMatchObject({ ending, message, artifacts: [], results: [] })
   })
@@ -172,6 +173,13 @@ describe('a request to stop', () => {
     expect(under.store.result('a1')).toMatchObject({ ending: 'paused' })
   })
 
+  it('is heard at once where it was announced, long before the next heartbeat', async () => {
+    const { under, handled } = await running('cooperative', { heartbeatMs: 3_600_000 })
+    under.store.desire('a1', 'cancel')
+    await handled
+    expect(under.store.result('a1')).toMatchObject({ ending: 'cancelled' })
+  })
+
   it.each(['deaf', 'stubborn'])('to cancel ends a %s child by force', async (script) => {
     const { under, handled } = await running(script, { cancelDeadlines: { terminateAfterMs: 50, killAfterMs: 300 } })
     under.store.desire('a1', 'cancel')
@@ -219,7 +227,48 @@ describe('a request to stop', () => {
   })
 })
 
+describe('a spare child', () => {
+  const started = (under: WorkerUnderTest) => under.log().filter(({ msg }) => msg === 'attempt leased, child started')
+
+  it('takes the next attempt, does that one alone, and is replaced', async () => {
+    const under = await worker('succeed', { spareChildren: 1 })
+    under.store.add(assignmentOf('a2'))
+    await under.queue.deliver('a1')
+    await under.queue.deliver('a2')
+    expect([under.store.result('a1'), under.store.result('a2')]).toMatchObject([{ ending: 'succeeded' }, { ending: 'succeeded' }])
+    const [first, second] = started(under).map(({ child_pid }) => child_pid)
+    expect(first).not.toBe(second)
+    expect(under.log().filter(({ msg }) => msg === 'a spare child ended before it had work')).toEqual([])
+  })
+
+  it('that died before it had work is not made again for ever; the attempt gets a fresh one', async () => {
+    const under = await worker('succeed', { spareChildren: 1, program: { entry: '/nowhere/child.ts', environment: {} } })
+    while (!under.log().some(({ msg }) => msg === 'a spare child ended before it had work')) await new Promise(setImmediate)
+    expect(await endOf(under)).toMatchObject({ ending: 'crashed' })
+  })
+})
+
+describe('a worker whose accelerator failed', () => {
+  it('takes no more work, and says so in its row, its metrics and its log', async () => {
+    const under = await worker('gpu-lost')
+    expect(await endOf(under)).toMatchObject({ ending: 'crashed', message: expect.stringContaining('takes no more work') })
+    const reason = 'the GPU driver reported a fault (Xid)'
+    expect(under.store.workers.at(-1)).toMatchObject({ draining: reason })
+    expect(await under.registry.expose()).toContain('cxrlab_worker_draining 1')
+    expect(under.log().find(({ msg }) => String(msg).startsWith('worker drains'))).toMatchObject({ reason })
+    under.store.add(assignmentOf('a2'))
+    await expect(under.queue.deliver('a2')).rejects.toThrow('nobody consumes')
+  })
+})
+
 describe('an idle worker', () => {
+  it('says so once nothing came for a while', async () => {
+    const idle = await new Promise((resolve, reject) => {
+      worker('succeed', { idle: { afterMs: 10, onIdle: () => resolve('idle') } }).catch(reject)
+    })
+    expect(idle).toBe('idle')
+  })
+
   it('announces itself again and again', async () => {
     const under = await worker('succeed')
     while (under.store.workers.length < 3) await new Promise(setImmediate)

@@ -33,8 +33,13 @@ export class AttemptChild {
   readonly #process: ChildProcess
   #stderrTail = ''
   #exited = false
+  #events: ChildEvents | undefined
+  /** Said before anybody listened. */
+  #early: unknown[] = []
 
-  constructor(program: ChildProgram, events: ChildEvents) {
+  /** Starts the process; it waits for its assignment. Who does not listen at once calls {@link listen} later. */
+  constructor(program: ChildProgram, events?: ChildEvents) {
+    this.#events = events
     this.#process = fork(program.entry, [], {
       execArgv: ['--import', 'tsx'],
       serialization: 'json',
@@ -44,11 +49,20 @@ export class AttemptChild {
       // A group of its own: Ctrl-C on a terminal reaches the supervisor alone, which then asks the child to checkpoint.
       detached: true,
     })
-    this.#process.on('message', (message) => deliver(message, events))
+    this.#process.on('message', (message) => {
+      if (this.#events) deliver(message, this.#events)
+      else this.#early.push(message)
+    })
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderrTail = (this.#stderrTail + text).slice(-STDERR_TAIL_CHARS)
     })
     this.ended = this.#watch()
+  }
+
+  /** Hands over what the child has said and will say. */
+  listen(events: ChildEvents): void {
+    this.#events = events
+    for (const message of this.#early.splice(0)) deliver(message, events)
   }
 
   get pid(): number | undefined {

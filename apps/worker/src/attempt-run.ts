@@ -6,14 +6,16 @@
  * The lease is kept from the first line to the last; losing it at any point kills the child and ends the attempt without a word
  * to the store, which would refuse it. Everything the child says is written in the order in which it was said.
  */
+import { isRefusedValue } from '#libs/run-store'
 import type { Assignment, AttemptEnding, AttemptResult, AttemptStore } from '#libs/runs'
 import { type Logger, runLogger } from '#libs/telemetry'
 import type { AssignmentMessage, FromChild } from '#libs/training'
-import { AttemptChild, type ChildExit, type ChildProgram } from './attempt-child.ts'
+import type { AttemptChild, ChildExit } from './attempt-child.ts'
 import { type DoneMessage, endingOf, type FailedMessage, type StopReason, strongerReason, type Verdict } from './ending.ts'
 import { LeaseLostError } from './errors.ts'
-import { keepLease } from './lease-keeper.ts'
+import { keepLease, type LeaseKeeper } from './lease-keeper.ts'
 import type { AttemptObserver } from './observer.ts'
+import type { OomWatch } from './oom-watch.ts'
 import { Reporter } from './reporter.ts'
 import { retry } from './retry.ts'
 import { CANCEL_DEADLINES, climb, graceDeadlines, type StopDeadlines } from './stop-ladder.ts'
@@ -21,8 +23,11 @@ import { CANCEL_DEADLINES, climb, graceDeadlines, type StopDeadlines } from './s
 export interface AttemptRunOptions {
   readonly assignment: Assignment
   readonly message: AssignmentMessage
+  /** When the lease was asked for, in milliseconds of `performance.now()`. */
+  readonly leasedAtMs: number
   readonly store: AttemptStore
-  readonly program: ChildProgram
+  /** Without an assignment yet; this attempt's from now on. */
+  readonly child: AttemptChild
   readonly observer: AttemptObserver
   readonly logger: Logger
   readonly heartbeatMs: number
@@ -30,6 +35,9 @@ export interface AttemptRunOptions {
   readonly graceMs: number
   readonly stallMs: number
   readonly cancelDeadlines?: StopDeadlines
+  readonly oomWatch: OomWatch
+  /** The accelerator failed under the child: `words` say how. */
+  readonly onDeviceFault: (words: string) => void
 }
 
 export class AttemptRun {
@@ -38,6 +46,7 @@ export class AttemptRun {
   readonly #options: AttemptRunOptions
   readonly #logger: Logger
   readonly #child: AttemptChild
+  readonly #lease: LeaseKeeper
   readonly #reporter: Reporter
   readonly #leaseLost = new AbortController()
   /** Writes to the store, one after the other. */
@@ -53,13 +62,21 @@ export class AttemptRun {
     this.#options = options
     const { assignment, store } = options
     this.#logger = runLogger(options.logger, { runId: assignment.runId, attemptId: assignment.attemptId })
-    this.#reporter = new Reporter({ store, ref: assignment, logger: this.#logger, onRefused: () => this.stop('lease-lost') })
-    this.#child = new AttemptChild(options.program, {
+    this.#reporter = new Reporter({
+      store,
+      ref: assignment,
+      logger: this.#logger,
+      onRefused: () => this.stop('lease-lost'),
+      onDropped: (points) => options.observer.dropped(points),
+    })
+    this.#child = options.child
+    this.#child.send(options.message)
+    this.#lease = this.#keepLease()
+    this.#watchForStall()
+    this.#child.listen({
       onMessage: (message) => this.#handle(message),
       onNonsense: (problem) => this.#nonsense(problem),
     })
-    this.#watchForStall()
-    this.#child.send(options.message)
     this.#logger.info(
       { kind: assignment.spec.kind, number: assignment.number, child_pid: this.#child.pid },
       'attempt leased, child started',
@@ -79,31 +96,27 @@ export class AttemptRun {
     else this.#endClimb = climb(this.#child, this.#deadlines(reason))
   }
 
+  /** Asks the store now what is wanted of the run. */
+  lookForWish(): void {
+    this.#lease.beatNow()
+  }
+
   /** At once, whatever it costs; the attempt then ends by its stop reason, or as a crash. */
   kill(): void {
     this.#child.kill('SIGKILL')
   }
 
   async #run(): Promise<AttemptEnding> {
-    const { store, assignment, observer } = this.#options
-    const lease = keepLease({
-      beat: () => store.heartbeat(assignment, this.#options.leaseMs),
-      everyMs: this.#options.heartbeatMs,
-      leaseMs: this.#options.leaseMs,
-      onLost: (why) => {
-        this.#logger.warn({ why }, 'lease lost')
-        this.stop('lease-lost')
-      },
-      onDesired: (desired) => this.stop(desired),
-      onError: (error) => this.#logger.warn({ err: error }, 'heartbeat failed'),
-    })
+    const { observer, oomWatch } = this.#options
     try {
       const exit = await this.#child.ended
       this.#endClimb()
       clearTimeout(this.#stallTimer)
+      const killedForMemory = exit.signal === 'SIGKILL' && (await oomWatch.hasKilled())
       await this.#writes
       await this.#reporter.close(this.#leaseLost.signal).catch((error: unknown) => this.#giveUp(error))
-      const verdict = this.#verdict(exit)
+      const verdict = this.#verdict(exit, killedForMemory)
+      if (verdict.deviceFault) this.#options.onDeviceFault(verdict.deviceFault)
       await this.#end(verdict, exit)
       observer.ended(verdict.ending)
       return verdict.ending
@@ -113,17 +126,33 @@ export class AttemptRun {
       observer.ended('lost')
       return 'lost'
     } finally {
-      lease.stop()
+      this.#lease.stop()
       clearTimeout(this.#stallTimer)
     }
   }
 
-  #verdict(exit: ChildExit): Verdict {
-    return endingOf({ ...exit, done: this.#done, failed: this.#failed, stop: this.#stop })
+  #keepLease(): LeaseKeeper {
+    const { store, assignment, leaseMs, leasedAtMs, heartbeatMs } = this.#options
+    return keepLease({
+      beat: () => store.heartbeat(assignment, leaseMs),
+      everyMs: heartbeatMs,
+      leaseMs,
+      leasedAtMs,
+      onLost: (why) => {
+        this.#logger.warn({ why }, 'lease lost')
+        this.stop('lease-lost')
+      },
+      onDesired: (desired) => this.stop(desired),
+      onError: (error) => this.#logger.warn({ err: error }, 'heartbeat failed'),
+    })
+  }
+
+  #verdict(exit: ChildExit, killedForMemory: boolean): Verdict {
+    const { stderrTail } = this.#child
+    return endingOf({ ...exit, done: this.#done, failed: this.#failed, stop: this.#stop, stderrTail, killedForMemory })
   }
 
   async #end(verdict: Verdict, exit: ChildExit): Promise<void> {
-    const { store, assignment } = this.#options
     const stderr = verdict.ending === 'succeeded' ? undefined : this.#child.stderrTail || undefined
     if (verdict.ending === 'lost') {
       this.#logger.warn({ code: exit.code, signal: exit.signal, stderr }, 'attempt lost')
@@ -131,17 +160,33 @@ export class AttemptRun {
     }
     const succeeded = verdict.ending === 'succeeded'
     const result: AttemptResult = {
-      ...verdict,
+      ending: verdict.ending,
+      message: verdict.message,
       artifacts: (succeeded && this.#done?.artifacts) || [],
       results: (succeeded && this.#done?.results) || [],
       summary: (succeeded && this.#done?.summary) || {},
     }
-    const { accepted, runState } = await this.#persist(() => store.end(assignment, result))
+    const { accepted, runState } = await this.#writeEnd(result)
     const level = verdict.ending === 'crashed' ? 'error' : 'info'
     this.#logger[level](
       { ...verdict, code: exit.code, signal: exit.signal, accepted, run_state: runState, stderr },
       'attempt ended',
     )
+  }
+
+  /** Again and again until the store takes or refuses it. A result that no database would take is a fault of the run's code. */
+  async #writeEnd(result: AttemptResult): ReturnType<AttemptStore['end']> {
+    const { store, assignment } = this.#options
+    try {
+      return await this.#persist(() => store.end(assignment, result))
+    } catch (error) {
+      if (!isRefusedValue(error)) throw error
+      this.#logger.error({ err: error }, 'the database refused a value of the result')
+      const message = 'the database refused a value of the result'
+      return await this.#persist(() =>
+        store.end(assignment, { ending: 'crashed', message, artifacts: [], results: [], summary: {} }),
+      )
+    }
   }
 
   #handle(message: FromChild): void {
@@ -215,7 +260,7 @@ export class AttemptRun {
   #persist<T>(work: () => Promise<T>): Promise<T> {
     const onError = (error: unknown, attempt: number) =>
       this.#logger.warn({ err: error, attempt }, 'the database refused a write; trying again')
-    return retry(work, { signal: this.#leaseLost.signal, onError })
+    return retry(work, { signal: this.#leaseLost.signal, isFinal: isRefusedValue, onError })
   }
 
   #nonsense(problem: string): void {

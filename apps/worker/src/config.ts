@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { delimiter, isAbsolute } from 'node:path'
+import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { LOG_LEVELS, type LogLevel } from '#libs/telemetry'
 import { type ChildConfig, parseChildConfig } from './child/child-config.ts'
@@ -44,6 +45,16 @@ const environmentSchema = z.object({
   ENGINE_THREADS: boundedInt(1, 1024).optional(),
   /** Attempts at a time, each in a process of its own. */
   CONCURRENCY: boundedInt(1, 256).default(1),
+  /** Processes that wait for an attempt with the tensor runtime loaded, some 200 MB each: a run then starts without their start-up. */
+  SPARE_CHILDREN: boundedInt(0, 16).default(1),
+  /** After so many minutes without an attempt the worker ends with exit code 0; unset: it waits for ever. Also `--until-idle`. */
+  UNTIL_IDLE_MINUTES: z.coerce.number().positive().max(44_640).optional(),
+  /** Tries after a crash before the run fails. Workers and scheduler must be given the same. */
+  RETRY_CRASHED: boundedInt(0, 1_000_000).optional(),
+  /** Tries after the loss of a worker before the run fails. As above. */
+  RETRY_LOST: boundedInt(0, 1_000_000).optional(),
+  /** A run that so many workers were lost over fails as poison. As above. */
+  POISON_WORKERS: boundedInt(1, 1_000_000).optional(),
   /** Which queue this worker takes from. */
   RESOURCE_CLASS: z
     .string()
@@ -76,6 +87,10 @@ export interface WorkerConfig {
   readonly engine: (typeof WORKER_ENGINES)[number]
   readonly engineThreads: number
   readonly concurrency: number
+  readonly spareChildren: number
+  readonly idleMs: number | null
+  /** In place of the ordinary budgets; see libs/runs. */
+  readonly retry: { readonly retryBudgets?: { crashed?: number; lost?: number }; readonly poisonWorkers?: number }
   readonly resourceClass: string
   readonly heartbeatMs: number
   readonly leaseMs: number
@@ -108,6 +123,9 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     engine: env.ENGINE,
     engineThreads,
     concurrency: env.CONCURRENCY,
+    spareChildren: env.SPARE_CHILDREN,
+    idleMs: env.UNTIL_IDLE_MINUTES === undefined ? null : 60_000 * env.UNTIL_IDLE_MINUTES,
+    retry: retryOf(env),
     resourceClass: env.RESOURCE_CLASS,
     heartbeatMs: env.HEARTBEAT_MS,
     leaseMs: env.LEASE_MS,
@@ -126,9 +144,26 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   }
 }
 
-/** The configuration of this process. */
-export function readConfig(): WorkerConfig {
-  return parseConfig(process.env)
+/** The configuration of this process; what its command line says wins. @throws ConfigError */
+export function readConfig(argv: readonly string[]): WorkerConfig {
+  return parseConfig({ ...process.env, ...argumentsOf(argv) })
+}
+
+function argumentsOf(argv: readonly string[]): Record<string, string> {
+  try {
+    const { values } = parseArgs({ args: [...argv], options: { 'until-idle': { type: 'string' } } })
+    return values['until-idle'] === undefined ? {} : { UNTIL_IDLE_MINUTES: values['until-idle'] }
+  } catch (error) {
+    throw new ConfigError([`${(error as Error).message}; usage: [--until-idle MINUTES]`])
+  }
+}
+
+function retryOf(env: z.infer<typeof environmentSchema>): WorkerConfig['retry'] {
+  const { RETRY_CRASHED: crashed, RETRY_LOST: lost, POISON_WORKERS: poisonWorkers } = env
+  return {
+    retryBudgets: { ...(crashed !== undefined && { crashed }), ...(lost !== undefined && { lost }) },
+    ...(poisonWorkers !== undefined && { poisonWorkers }),
+  }
 }
 
 /** The configuration of a child process, out of the environment that its supervisor gave it. */

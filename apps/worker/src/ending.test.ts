@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { type ChildEnd, type DoneMessage, endingOf, type FailedMessage, strongerReason } from './ending.ts'
 
-const silent: ChildEnd = { code: null, signal: null, startError: null, done: null, failed: null, stop: null }
+const silent: ChildEnd = {
+  code: null,
+  signal: null,
+  startError: null,
+  done: null,
+  failed: null,
+  stop: null,
+  stderrTail: '',
+  killedForMemory: false,
+}
 const done: DoneMessage = { type: 'done', artifacts: [], results: [], summary: {} }
 const failed = (ending: FailedMessage['ending'], message = 'why'): FailedMessage => ({ type: 'failed', ending, message })
 
@@ -33,7 +42,18 @@ describe('endingOf', () => {
       'out-of-memory',
       /allocation failed/,
     ],
-    ['SIGKILL from outside', { signal: 'SIGKILL' }, 'crashed', /killed \(SIGKILL\).*memory/],
+    ['SIGKILL from outside', { signal: 'SIGKILL' }, 'crashed', /killed \(SIGKILL\) from outside/],
+    ['SIGKILL by the kernel', { signal: 'SIGKILL', killedForMemory: true }, 'out-of-memory', /by the kernel/],
+    ['killed after pause while memory was short', { signal: 'SIGKILL', killedForMemory: true, stop: 'pause' }, 'paused', /last/],
+    [
+      'abort for want of memory',
+      { signal: 'SIGABRT', stderrTail: "terminate called: 'std::bad_alloc'" },
+      'out-of-memory',
+      /memory/,
+    ],
+    ['a word of CUDA in the message', { code: 1, failed: failed('crashed', 'CUDA out of memory') }, 'out-of-memory', /GPU/],
+    ['a lost GPU', { signal: 'SIGABRT', stderrTail: 'GPU has fallen off the bus' }, 'crashed', /lost; its worker takes no more/],
+    ['a spec error that speaks of memory', { code: 64, stderrTail: 'out of memory' }, 'spec-error', /cannot/],
     ['SIGABRT', { signal: 'SIGABRT' }, 'crashed', /SIGABRT/],
     ['killed after preempt', { signal: 'SIGKILL', stop: 'preempt' }, 'preempted', /last checkpoint/],
     ['terminated after pause', { signal: 'SIGTERM', stop: 'pause' }, 'paused', /last checkpoint/],
@@ -56,6 +76,11 @@ describe('endingOf', () => {
       else expect(verdict.message).toMatch(message)
     })
   }
+
+  it('tells a fault of the device from a fault of the run', () => {
+    expect(endingOf({ ...silent, code: 1, stderrTail: 'NVRM: Xid (PCI:0000:3b:00): 79' }).deviceFault).toMatch(/Xid/)
+    expect(endingOf({ ...silent, code: 1, stderrTail: 'TypeError' }).deviceFault).toBeUndefined()
+  })
 
   it('shortens a message that no user would read', () => {
     expect(endingOf({ ...silent, code: 64, failed: failed('spec-error', 'x'.repeat(10_000)) }).message).toHaveLength(2000)

@@ -1,6 +1,7 @@
 /** How an attempt ended, from all that its supervisor saw of the child. Pure: the whole table is in the test beside this. */
 import type { AttemptEnding } from '#libs/runs'
 import { CHILD_EXIT, type FromChild } from '#libs/training'
+import { type CrashCause, causeIn } from './crash-cause.ts'
 
 /** Why the supervisor ended the child, weakest first: a later, stronger reason replaces an earlier one. */
 export const STOP_REASONS = ['preempt', 'pause', 'cancel', 'nonsense', 'stalled', 'lease-lost'] as const
@@ -18,11 +19,17 @@ export interface ChildEnd {
   readonly done: DoneMessage | null
   readonly failed: FailedMessage | null
   readonly stop: StopReason | null
+  /** Last lines that the process wrote to its stderr. */
+  readonly stderrTail: string
+  /** The kernel killed a process for want of memory while this one ran. */
+  readonly killedForMemory: boolean
 }
 
 export interface Verdict {
   readonly ending: AttemptEnding
   readonly message: string | null
+  /** Set where the accelerator failed, not the run: what it reported. */
+  readonly deviceFault?: string
 }
 
 const MESSAGE_LENGTH = 2000
@@ -63,13 +70,24 @@ function endingOfStop({ signal, stop }: ChildEnd): Verdict | undefined {
   }
 }
 
-function endingOfCrash({ code, signal, done, failed }: ChildEnd): Verdict {
-  if (signal === 'SIGKILL') return crashed('killed (SIGKILL), most likely because the machine ran out of memory')
+function endingOfCrash({ code, signal, done, failed, stderrTail, killedForMemory }: ChildEnd): Verdict {
+  if (signal === 'SIGKILL' && killedForMemory) {
+    return { ending: 'out-of-memory', message: 'killed by the kernel: the machine ran out of memory' }
+  }
+  // A runtime that aborts says why on stderr alone; the words here are ours, because its own may quote what must not be stored.
+  const cause = causeIn(`${failed?.message ?? ''}\n${stderrTail}`)
+  if (cause) return endingOfCause(cause)
+  if (signal === 'SIGKILL') return crashed('killed (SIGKILL) from outside')
   if (signal) return crashed(`ended by ${signal}`)
   if (code !== 0 && failed) return { ending: failed.ending, message: shortened(failed.message) }
   if (code !== 0 && done) return crashed(`the process reported a result and then ended with code ${code}`)
   if (code === 0) return crashed('the process ended without a result')
   return crashed(`the process ended with code ${code}`)
+}
+
+function endingOfCause(cause: CrashCause): Verdict {
+  if (cause.kind === 'out-of-memory') return { ending: 'out-of-memory', message: cause.words }
+  return { ...crashed(`${cause.words}; its worker takes no more work`), deviceFault: cause.words }
 }
 
 function crashed(message: string): Verdict {

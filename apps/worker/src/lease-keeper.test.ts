@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Desired } from '#libs/runs'
-import { keepLease, type LeaseKeeper } from './lease-keeper.ts'
+import { keepLease, type LeaseKeeper, leaseMarginMs } from './lease-keeper.ts'
 
 describe('keepLease', () => {
   let keeper: LeaseKeeper
@@ -15,10 +15,10 @@ describe('keepLease', () => {
   const onError = vi.fn()
 
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
     vi.clearAllMocks()
     Object.assign(answers, { held: true, desired: 'run', error: undefined, hangs: false })
-    keeper = keepLease({ beat, everyMs: 10, leaseMs: 45, onLost, onDesired, onError })
+    keeper = keepLease({ beat, everyMs: 10, leaseMs: 50, leasedAtMs: performance.now(), onLost, onDesired, onError })
   })
   afterEach(() => {
     keeper.stop()
@@ -38,7 +38,8 @@ describe('keepLease', () => {
     expect(beat).toHaveBeenCalledTimes(1)
   })
 
-  it('loses the lease one lease after the last heartbeat that was confirmed', async () => {
+  // A lease of 50 counts as held for 45.
+  it('loses the lease a margin before its end, counted from the last heartbeat that was confirmed', async () => {
     await vi.advanceTimersByTimeAsync(30)
     answers.error = new Error('database')
     await vi.advanceTimersByTimeAsync(44)
@@ -60,6 +61,37 @@ describe('keepLease', () => {
     answers.error = undefined
     await vi.advanceTimersByTimeAsync(500)
     expect(onLost).not.toHaveBeenCalled()
+  })
+
+  it('counts from when the lease was asked for, not from when the answer came', async () => {
+    keeper.stop()
+    answers.hangs = true
+    keeper = keepLease({ beat, everyMs: 10, leaseMs: 50, leasedAtMs: performance.now() - 40, onLost, onDesired, onError })
+    await vi.advanceTimersByTimeAsync(5)
+    expect(onLost.mock.calls).toEqual([['expired']])
+  })
+
+  it('sends another heartbeat while one hangs, but no crowd of them', async () => {
+    answers.hangs = true
+    await vi.advanceTimersByTimeAsync(12)
+    answers.hangs = false
+    await vi.advanceTimersByTimeAsync(500)
+    expect(onLost).not.toHaveBeenCalled()
+    answers.hangs = true
+    beat.mockClear()
+    await vi.advanceTimersByTimeAsync(44)
+    expect(beat.mock.calls.length).toBeLessThanOrEqual(2)
+  })
+
+  it('looks at once when asked to', async () => {
+    answers.desired = 'cancel'
+    keeper.beatNow()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(onDesired).toHaveBeenCalledWith('cancel')
+  })
+
+  it('keeps a margin of a tenth, five seconds at most', () => {
+    expect([leaseMarginMs(1000), leaseMarginMs(45_000), leaseMarginMs(600_000)]).toEqual([100, 4500, 5000])
   })
 
   it('passes on what is desired', async () => {

@@ -13,9 +13,9 @@ import { Supervisor } from './supervisor.ts'
 
 const CHILD_ENTRY = fileURLToPath(new URL('./child/main.ts', import.meta.url))
 
-async function start(config: WorkerConfig, logger: Logger): Promise<Stoppable> {
+async function start(config: WorkerConfig, logger: Logger, onIdle: () => void): Promise<Stoppable> {
   await checkDatabase(config.databaseUrl)
-  const runStore = await openRunStore({ databaseUrl: config.databaseUrl, poolSize: config.databasePoolSize })
+  const runStore = await openRunStore({ databaseUrl: config.databaseUrl, poolSize: config.databasePoolSize, ...config.retry })
   const queue = await createRunQueueFactory(config.queueUrl, { role: 'consumer', logger })
   const registry = createRegistry('worker')
   const metricsServer = config.metrics && (await serveMetrics(registry, config.metrics))
@@ -25,6 +25,7 @@ async function start(config: WorkerConfig, logger: Logger): Promise<Stoppable> {
     queue,
     logger,
     metrics: registry.metrics,
+    idle: config.idleMs === null ? null : { afterMs: config.idleMs, onIdle },
     program: { entry: CHILD_ENTRY, environment: config.childEnvironment },
     identity: {
       id: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`,
@@ -66,7 +67,7 @@ function reasonOf(error: unknown): string {
 async function main(): Promise<void> {
   let config: WorkerConfig
   try {
-    config = readConfig()
+    config = readConfig(process.argv.slice(2))
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     for (const problem of error.problems) console.error(`cxrlab worker: ${problem}`)
@@ -75,10 +76,13 @@ async function main(): Promise<void> {
   const logger = createLogger({ service: 'worker', level: config.logLevel })
   try {
     // Before the start is over: a signal during it must be heard, and not end the process in the middle.
-    const starting = start(config, logger)
+    const starting = start(config, logger, () => {
+      logger.info({ idle_ms: config.idleMs }, 'nothing to do: the worker leaves')
+      stop()
+    })
     let running: Stoppable | undefined
     const worker: Stoppable = { stop: async () => (await starting).stop(), kill: () => running?.kill() }
-    stopOnSignals(worker, process, config.graceMs, logger)
+    const stop = stopOnSignals(worker, process, config.graceMs, logger)
     running = await starting
   } catch (error) {
     // One line for the operator; the log has the rest.

@@ -4,11 +4,15 @@ import type { MetricsOf } from '#libs/telemetry'
 import { labelsOf } from './assignment.ts'
 import type { Point } from './reporter.ts'
 
-export type WorkerMetrics = Pick<MetricsOf<'worker'>, 'attempts' | 'stepDuration' | 'images' | 'loss'>
+export type WorkerMetrics = Pick<
+  MetricsOf<'worker'>,
+  'attempts' | 'stepDuration' | 'images' | 'loss' | 'draining' | 'droppedPoints'
+>
 
 export interface AttemptObserver {
   points(points: readonly Point[]): void
   progress(done: number, unit: string): void
+  dropped(points: number): void
   ended(ending: AttemptEnding): void
 }
 
@@ -33,6 +37,7 @@ export function observeAttempt(metrics: WorkerMetrics, assignment: Assignment): 
       if (counted !== null && done > counted) metrics.images.inc({ method }, done - counted)
       counted = Math.max(done, counted ?? 0)
     },
+    dropped: (points) => metrics.droppedPoints.inc(points),
     ended: (ending) => metrics.attempts.inc({ kind: assignment.spec.kind, ending }),
   }
 }

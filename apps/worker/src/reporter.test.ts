@@ -10,6 +10,7 @@ describe('Reporter', () => {
   const written: number[] = []
   const progressed: number[] = []
   const onRefused = vi.fn()
+  const onDropped = vi.fn()
   const fail = () => {
     if (state.failing > 0) {
       state.failing -= 1
@@ -34,6 +35,7 @@ describe('Reporter', () => {
       ref: { attemptId: 'a1', fencingToken: 1 },
       logger: createLogger({ service: 'test', level: 'silent' }),
       onRefused,
+      onDropped,
       ...(bufferPoints === undefined ? {} : { bufferPoints }),
     })
   const live = new AbortController().signal

@@ -18,6 +18,8 @@ export interface ReporterOptions {
   readonly logger: Logger
   /** The store refused a write: the lease is gone. */
   readonly onRefused: () => void
+  /** So many points were dropped just now. */
+  readonly onDropped: (points: number) => void
   /** Default 500. */
   readonly flushEveryMs?: number
   /** The oldest points are dropped above it. Default 50,000: an hour of a fast run. */
@@ -54,6 +56,7 @@ export class Reporter {
     if (excess <= 0) return
     this.#points.splice(0, excess)
     this.#dropped += excess
+    this.#options.onDropped(excess)
   }
 
   /** Only the newest counts. */

@@ -14,16 +14,18 @@ export interface SignalledProcess extends Pick<EventEmitter, 'on'> {
   exit(code: number): void
 }
 
-/** Exit codes: 0 after an orderly stop, 1 after a forced or failed one. */
-export function stopOnSignals(worker: Stoppable, process: SignalledProcess, graceMs: number, logger: Logger): void {
+/**
+ * Exit codes: 0 after an orderly stop, 1 after a forced or failed one. Gives a function that stops as the first signal does;
+ * it does nothing where the worker stops already.
+ */
+export function stopOnSignals(worker: Stoppable, process: SignalledProcess, graceMs: number, logger: Logger): () => void {
   let stopping = false
   const force = (why: string) => {
     logger.warn(why)
     worker.kill()
     process.exit(1)
   }
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stopping) return force('second signal: children are killed')
+  const stop = (signal: NodeJS.Signals | null) => {
     stopping = true
     logger.info({ signal, grace_ms: graceMs }, 'worker stops')
     const deadline = setTimeout(() => force('the grace period is over: children are killed'), graceMs)
@@ -43,6 +45,13 @@ export function stopOnSignals(worker: Stoppable, process: SignalledProcess, grac
       },
     )
   }
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping) return force('second signal: children are killed')
+    stop(signal)
+  }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
+  return () => {
+    if (!stopping) stop(null)
+  }
 }

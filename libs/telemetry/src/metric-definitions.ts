@@ -85,6 +85,20 @@ export const METRICS = {
     labels: ['method'],
     services: ['worker'],
   },
+  draining: {
+    type: 'gauge',
+    name: 'cxrlab_worker_draining',
+    help: '1 where this worker takes no more work because its accelerator failed; 0 otherwise.',
+    labels: [],
+    services: ['worker'],
+  },
+  droppedPoints: {
+    type: 'counter',
+    name: 'cxrlab_metric_points_dropped_total',
+    help: 'Metric points that this worker dropped because the database was away for too long.',
+    labels: [],
+    services: ['worker'],
+  },
   httpRequestDuration: {
     type: 'histogram',
     name: 'cxrlab_http_request_duration_seconds',
