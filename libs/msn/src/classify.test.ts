@@ -130,3 +130,18 @@ describe('a backbone', () => {
     expect(backboneInitialState(backbone, drawsFor)).toEqual(pretraining)
   })
 })
+
+it.each([1, 3, 4])('fine-tuning in micro-batches of %i images gives the update of the whole batch of four', (microBatch) => {
+  const config = { ...adam, labels: 2, batch: 4 }
+  const start = finetuneInitialState(backbone, 2, backboneInitialState(backbone, drawsFor), drawsFor)
+  const targets = Float32Array.from([1, 0, 0, 1, 1, 1, 0, 0])
+  const arrays = { patches: patches(4), targets, weights: Float32Array.from([1, 1, 1, 0, 1, 1, 1, 1]) }
+  const whole = runStep(finetuneStep(backbone, config), start, arrays, scalars(0, 1e-3))
+  const split = runStep(finetuneStep(backbone, { ...config, microBatch }), start, arrays, scalars(0, 1e-3))
+  expect(split.outputs.loss![0]).toBeCloseTo(whole.outputs.loss![0]!, 6)
+  for (const [name, values] of Object.entries(whole.state).filter(([name]) => name.startsWith('adam.m.'))) {
+    values.forEach((value, i) => {
+      expect(Math.abs(split.state[name]![i]! - value), name).toBeLessThan(1e-6)
+    })
+  }
+})

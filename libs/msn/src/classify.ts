@@ -3,9 +3,10 @@ import type { Tensor } from '@tensorflow/tfjs'
 import { ADAM_SCALARS, type AdamConfig, type AdamScalars, adamW, biasCorrections } from './adamw.ts'
 import { backboneFeatures, backboneParameters } from './backbone.ts'
 import { bceWithLogits } from './bce.ts'
-import { type BackboneConfig, checkBackbone, gridOf } from './config.ts'
-import { differentiate } from './gradients.ts'
+import { type BackboneConfig, checkBackbone, checkMicroBatch, gridOf } from './config.ts'
+import { type Differentiated, differentiate } from './gradients.ts'
 import { initialArrays, type ParameterDraws } from './init.ts'
+import { differentiateAtOnce, differentiateInPieces, inPieces, type TrunkAndHead } from './micro-batches.ts'
 import { linear } from './ops.ts'
 import {
   fanInUniform,
@@ -30,6 +31,8 @@ export interface LinearHeadConfig extends AdamConfig {
 export interface FinetuneConfig extends AdamConfig {
   readonly labels: number
   readonly batch: number
+  /** Images that pass the backbone at a time, which bounds the memory of a step; null or absent: all. Same results. */
+  readonly microBatch?: number | null
 }
 
 /** Linear(dim -> labels), initialised as PyTorch's Linear. */
@@ -106,7 +109,8 @@ export function headScoresStep(config: Pick<LinearHeadConfig, 'dim' | 'labels' |
  * 3 * patchPx^2], `targets` and `weights` [batch, labels]; scalars and output as in linearHeadStep.
  */
 export function finetuneStep(backbone: BackboneConfig, config: FinetuneConfig): Step {
-  const { labels, batch } = config
+  const { labels, batch, microBatch } = config
+  checkMicroBatch(microBatch)
   const specs = finetuneParameters(backbone, labels)
   return {
     name: `finetune-${batch}x${labels}`,
@@ -115,11 +119,21 @@ export function finetuneStep(backbone: BackboneConfig, config: FinetuneConfig): 
       batch: { patches: patchShape(backbone, batch), targets: [batch, labels], weights: [batch, labels] },
       scalars: ADAM_SCALARS,
     },
-    run: (state, arrays, scalars) =>
-      adamOnLoss(specs, config, state, scalars, (params) => {
-        const logits = headLogits(params, featuresOf(backbone, params, parameter(arrays, 'patches')))
-        return bceWithLogits(logits, parameter(arrays, 'targets'), parameter(arrays, 'weights'))
-      }),
+    run: (state, arrays, scalars) => {
+      const work: TrunkAndHead = {
+        tensors: state,
+        trunkNames: scopedBackbone(backbone).map(({ name }) => name),
+        headNames: linearHeadParameters(backbone.dim, labels).map(({ name }) => name),
+        pieces: inPieces({ patches: parameter(arrays, 'patches') }, microBatch ?? null, (params, inputs) =>
+          featuresOf(backbone, params, parameter(inputs, 'patches')),
+        ),
+        head: (params, features) => {
+          const logits = headLogits(params, features)
+          return { loss: bceWithLogits(logits, parameter(arrays, 'targets'), parameter(arrays, 'weights')), extras: {} }
+        },
+      }
+      return adamUpdate(specs, config, state, scalars, microBatch ? differentiateInPieces(work, []) : differentiateAtOnce(work))
+    },
   }
 }
 
@@ -163,9 +177,12 @@ export function backboneInitialState(backbone: BackboneConfig, draws: ParameterD
   return initialArrays(backboneParameters(backbone), draws, 'backbone.')
 }
 
-/** The backbone of one of the two networks in an MSN state, as keys `backbone.*`; arrays are shared with `state`. */
+/** First parts of the names that a backbone's parameters have; heads, fusion and decoder have others. */
+const BACKBONE_PARTS = new Set(['cls_token', 'pos_embed', 'patch_embed', 'blocks', 'norm'])
+
+/** The backbone of one of the networks in a pretraining's state, as keys `backbone.*`; arrays are shared with `state`. */
 export function backboneOf(state: Readonly<StateArrays>, network: 'target' | 'online'): StateArrays {
-  const own = Object.entries(scoped(state, `${network}.`)).filter(([name]) => !name.startsWith('fc.') && !name.startsWith('ehr.'))
+  const own = Object.entries(scoped(state, `${network}.`)).filter(([name]) => BACKBONE_PARTS.has(name.split('.')[0]!))
   return prefixed(Object.fromEntries(own), 'backbone.')
 }
 
@@ -181,7 +198,7 @@ function withMoments(specs: readonly ParameterSpec[], values: StateArrays): Stat
   return { ...values, ...zeroArrays(specs, 'adam.m.'), ...zeroArrays(specs, 'adam.v.') }
 }
 
-/** One Adam update of `specs` against a scalar loss. Weight decay, where asked for, is AdamW's. */
+/** One Adam update of `specs` against a scalar loss. */
 function adamOnLoss(
   specs: readonly ParameterSpec[],
   config: AdamConfig,
@@ -190,10 +207,26 @@ function adamOnLoss(
   lossOf: (params: TensorMap) => Tensor,
 ): { state: TensorMap; outputs: TensorMap } {
   const names = specs.map(({ name }) => name)
-  const { loss, gradients } = differentiate(state, names, (params) => ({ loss: lossOf(params), extras: {} }))
+  return adamUpdate(
+    specs,
+    config,
+    state,
+    scalars,
+    differentiate(state, names, (params) => ({ loss: lossOf(params), extras: {} })),
+  )
+}
+
+/** One Adam update of `specs` by their gradients. Weight decay, where asked for, is AdamW's. */
+function adamUpdate(
+  specs: readonly ParameterSpec[],
+  config: AdamConfig,
+  state: TensorMap,
+  scalars: TensorMap,
+  { loss, gradients }: Pick<Differentiated, 'loss' | 'gradients'>,
+): { state: TensorMap; outputs: TensorMap } {
   const adam = Object.fromEntries(ADAM_SCALARS.map((name) => [name, parameter(scalars, name)])) as unknown as AdamScalars
   const updated: TensorMap = {}
-  for (const name of names) {
+  for (const { name } of specs) {
     const entry = { value: parameter(state, name), m: parameter(state, `adam.m.${name}`), v: parameter(state, `adam.v.${name}`) }
     const after = adamW(entry, parameter(gradients, name), adam, config, true)
     updated[name] = after.value

@@ -26,7 +26,7 @@ export async function createFinetuneClassifier(options: FinetuneClassifierOption
   const { batch, optimiser } = spec
   const labels = train.labelNames.length
   const draws = (name: string) => drawsOf({ seed: spec.seed, purpose: 'head-init', sample: name })
-  const step = finetuneStep(backbone, { labels, batch, betas: optimiser.betas, eps: optimiser.eps })
+  const step = finetuneStep(backbone, { labels, batch, betas: optimiser.betas, eps: optimiser.eps, microBatch: spec.microBatch })
   const session = await executor.load(step, finetuneInitialState(backbone, labels, pretrained, draws))
   const names = Object.keys(step.signature.state).filter((name) => !name.startsWith('adam.'))
   return new FinetuneClassifier(options, session, names)
