@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ArtifactMismatchError, type StoredCheckpoint } from '#libs/training'
-import { createCheckpointStore, deleteRunArtifacts } from './checkpoint-store.ts'
+import { ArtifactMismatchError, type CheckpointStore, NonFiniteError, type StoredCheckpoint } from '#libs/training'
+import { type CheckpointStoreOptions, createCheckpointStore, deleteRunArtifacts } from './checkpoint-store.ts'
 import { openFolderStore } from './folder/folder-store.ts'
 import type { ObjectStore } from './object-store.ts'
 
@@ -24,7 +24,19 @@ const at = (step: number, value = step): StoredCheckpoint => ({
   tensors: { weight: { shape: [2], data: Float32Array.of(value, -value) }, bias: { shape: [], data: Float32Array.of(0.1) } },
 })
 
-const checkpoints = (of: ObjectStore = store) => createCheckpointStore(of, RUN, 1)
+/** Saves and waits for the collection behind it, so that each test sees what stays. */
+function checkpoints(of: ObjectStore = store, options: CheckpointStoreOptions = {}): CheckpointStore {
+  const kept = createCheckpointStore(of, RUN, 1, options)
+  return {
+    latest: () => kept.latest(),
+    load: (role) => kept.load(role),
+    save: async (checkpoint, role) => {
+      const saved = await kept.save(checkpoint, role)
+      await kept.collected()
+      return saved
+    },
+  }
+}
 
 async function keys(): Promise<string[]> {
   const found: string[] = []
@@ -49,8 +61,8 @@ describe('the checkpoint store', () => {
   it('gives back the newest periodic checkpoint bit for bit', async () => {
     expect(await checkpoints().latest()).toBeUndefined()
     await checkpoints().save(at(10, Math.fround(0.1)), 'periodic')
-    const ref = await checkpoints().save(at(20, Number.NaN), 'periodic')
-    expect(await checkpoints().latest()).toEqual(at(20, Number.NaN))
+    const ref = await checkpoints().save(at(20, -0), 'periodic')
+    expect(await checkpoints().latest()).toEqual(at(20, -0))
     expect((await store.head(`runs/${RUN}/${ref.name}`))?.sizeBytes).toBe(ref.sizeBytes)
   })
 
@@ -116,11 +128,22 @@ describe('the checkpoint store', () => {
         return typeof value === 'function' ? value.bind(target) : value
       },
     })
-    const keepOne = createCheckpointStore(failing, RUN, 1, { keepLast: 1, onCollectError: (error) => errors.push(error) })
+    const keepOne = checkpoints(failing, { keepLast: 1, onCollectError: (error) => errors.push(error) })
     await keepOne.save(at(10), 'periodic')
     await keepOne.save(at(20), 'periodic')
     expect(errors).toHaveLength(1)
     expect((await keepOne.latest())?.step).toBe(20)
+  })
+
+  it('keeps no state that is not finite, and names the tensor', async () => {
+    await checkpoints().save(at(10), 'periodic')
+    const error = await checkpoints()
+      .save(at(20, Number.NaN), 'periodic')
+      .catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(NonFiniteError)
+    expect(error).toMatchObject({ tensor: 'state weight', step: 20 })
+    expect((await checkpoints().latest())?.step).toBe(10)
+    expect(await keys()).toHaveLength(2)
   })
 
   it('throws where a role was never saved', async () => {

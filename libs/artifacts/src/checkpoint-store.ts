@@ -7,28 +7,31 @@
  * The state's name holds its hash, because two writers may meet in one step: a periodic and a best checkpoint, or a worker that
  * lost its lease and the one that took over. Neither can overwrite bytes that a manifest already names, and equal bytes are kept once.
  */
-import { createHash } from 'node:crypto'
-import { ArtifactMismatchError, type ArtifactRef, type CheckpointStore, type StoredCheckpoint } from '#libs/training'
 import {
-  type ArtifactOwner,
-  artifactKey,
-  getArtifact,
-  type ManifestContent,
-  putArtifact,
-  readManifest,
-  writeManifest,
-} from './manifest.ts'
+  ArtifactMismatchError,
+  type ArtifactRef,
+  CHECKPOINT_ROLES,
+  type CheckpointRole,
+  type CheckpointStore,
+  NonFiniteError,
+  type StoredCheckpoint,
+} from '#libs/training'
+import { NonFiniteStateError } from './errors.ts'
+import { type ArtifactOwner, artifactKey, getArtifact, type ManifestContent, readManifest } from './manifest.ts'
 import type { ObjectStore } from './object-store.ts'
-import { decodeSafetensors, encodeSafetensors, float32Tensors } from './safetensors.ts'
-
-export const CHECKPOINT_ROLES = ['periodic', 'best', 'final'] as const
-export type CheckpointRole = (typeof CHECKPOINT_ROLES)[number]
+import { decodeSafetensors, float32Tensors } from './safetensors.ts'
+import { inlineStateWriter, type StateFile, type StateWriter } from './state-writer.ts'
+import { type StoreRetry, untilStored } from './store-retry.ts'
 
 export interface CheckpointStoreOptions {
   /** Periodic checkpoints that stay, newest first; at least 1, default 2: the newest may be the one that is being doubted. */
   readonly keepLast?: number
   /** Told of a collection that failed. The checkpoint is committed all the same, and the next save collects again. */
   readonly onCollectError?: (error: unknown) => void
+  /** Who writes; default: the thread that asks. */
+  readonly writer?: StateWriter
+  /** How a store that is away is waited for in reading; default: not at all. */
+  readonly retry?: StoreRetry
 }
 
 const FOLDER = 'checkpoints'
@@ -43,50 +46,83 @@ interface Listed {
   readonly role: CheckpointRole | null
 }
 
+export interface CollectingCheckpointStore extends CheckpointStore {
+  /** Waits until what the last save replaced is gone. */
+  collected(): Promise<void>
+}
+
 export function createCheckpointStore(
   store: ObjectStore,
   runId: string,
   semantics: number,
   options: CheckpointStoreOptions = {},
-): CheckpointStore {
-  const keepLast = options.keepLast ?? 2
+): CollectingCheckpointStore {
+  const { keepLast = 2, onCollectError = () => undefined, writer = inlineStateWriter(store), retry = { maxTries: 1 } } = options
   if (!Number.isInteger(keepLast) || keepLast < 1) throw new RangeError(`keepLast is ${keepLast}, expected a whole number from 1`)
-  return new ObjectCheckpointStore(store, { runId, semantics }, keepLast, options.onCollectError ?? (() => undefined))
+  return new ObjectCheckpointStore(store, { runId, semantics }, { keepLast, onCollectError, writer, retry })
 }
 
 const folderOf = (step: number) => `${FOLDER}/${String(step).padStart(STEP_DIGITS, '0')}`
-const manifestName = (step: number, role: CheckpointRole) => `${folderOf(step)}/${role}.manifest.json`
+const manifestFile = (role: CheckpointRole) => `${role}.manifest.json`
+const manifestName = (step: number, role: CheckpointRole) => `${folderOf(step)}/${manifestFile(role)}`
 
-class ObjectCheckpointStore implements CheckpointStore {
+class ObjectCheckpointStore implements CollectingCheckpointStore {
   readonly #store: ObjectStore
   readonly #owner: ArtifactOwner
-  readonly #keepLast: number
-  readonly #onCollectError: (error: unknown) => void
+  readonly #options: Required<CheckpointStoreOptions>
+  #collecting: Promise<void> = Promise.resolve()
 
-  constructor(store: ObjectStore, owner: ArtifactOwner, keepLast: number, onCollectError: (error: unknown) => void) {
+  constructor(store: ObjectStore, owner: ArtifactOwner, options: Required<CheckpointStoreOptions>) {
     this.#store = store
     this.#owner = owner
-    this.#keepLast = keepLast
-    this.#onCollectError = onCollectError
+    this.#options = options
   }
 
-  async save(checkpoint: StoredCheckpoint, role: CheckpointRole): Promise<ArtifactRef> {
-    const { step, tensors, meta } = checkpoint
-    const { runId, semantics } = this.#owner
-    const bytes = encodeSafetensors(tensors, { step: String(step) })
-    const sha256 = createHash('sha256').update(bytes).digest('hex')
-    const state = await putArtifact(this.#store, runId, `${folderOf(step)}/state-${sha256.slice(0, 16)}.safetensors`, bytes)
-    await writeManifest(this.#store, manifestName(step, role), { runId, semantics, files: [state], meta })
-    await this.#collect().catch(this.#onCollectError)
+  async save({ step, tensors, meta }: StoredCheckpoint, role: CheckpointRole): Promise<ArtifactRef> {
+    await this.#collecting
+    const state = await this.#write({
+      ...this.#owner,
+      folder: folderOf(step),
+      tensors,
+      metadata: { step: String(step) },
+      manifest: { file: manifestFile(role), meta },
+      // Periodic ones are replaced in minutes, and a crash has the one before.
+      verify: role !== 'periodic',
+    })
+    // The checkpoint stands; what it replaces goes while the caller goes on.
+    this.#collecting = this.#collect().catch(this.#options.onCollectError)
     return state
   }
 
-  async latest(): Promise<StoredCheckpoint | undefined> {
+  collected(): Promise<void> {
+    return this.#collecting
+  }
+
+  async #write(state: StateFile): Promise<ArtifactRef> {
+    try {
+      return await this.#options.writer.write(state)
+    } catch (error) {
+      if (error instanceof NonFiniteStateError) {
+        throw new NonFiniteError(`state ${error.tensor}`, Number(state.metadata.step), { cause: error })
+      }
+      throw error
+    }
+  }
+
+  latest(): Promise<StoredCheckpoint | undefined> {
+    return untilStored(() => this.#latest(), this.#options.retry)
+  }
+
+  load(role: 'best' | 'final'): Promise<StoredCheckpoint> {
+    return untilStored(() => this.#load(role), this.#options.retry)
+  }
+
+  async #latest(): Promise<StoredCheckpoint | undefined> {
     const newest = this.#newest(await this.#list(), 'periodic')
     return newest && this.#read(newest.step, 'periodic')
   }
 
-  async load(role: 'best' | 'final'): Promise<StoredCheckpoint> {
+  async #load(role: 'best' | 'final'): Promise<StoredCheckpoint> {
     const newest = this.#newest(await this.#list(), role)
     if (!newest) throw new ArtifactMismatchError(`run ${this.#owner.runId} has no ${role} checkpoint`)
     return this.#read(newest.step, role)
@@ -130,7 +166,9 @@ class ObjectCheckpointStore implements CheckpointStore {
   /** Deletes what is not kept, manifests before the states they name, so a manifest without its state is never left behind. */
   async #collect(): Promise<void> {
     const listed = await this.#list()
-    const kept = CHECKPOINT_ROLES.flatMap((role) => this.#ofRole(listed, role).slice(0, role === 'periodic' ? this.#keepLast : 1))
+    const kept = CHECKPOINT_ROLES.flatMap((role) =>
+      this.#ofRole(listed, role).slice(0, role === 'periodic' ? this.#options.keepLast : 1),
+    )
     const states = new Set<string>()
     for (const { step, role } of kept) states.add((await this.#manifest(step, role!)).state.name)
     for (const entry of listed) if (entry.role !== null && !kept.includes(entry)) await this.#delete(entry)

@@ -58,3 +58,14 @@ export class StoreAccessError extends Error {
   readonly code = 'store-access'
   override readonly name = 'StoreAccessError'
 }
+
+/** A state that is to be kept holds NaN or infinity: a run that went on from it could only fail. */
+export class NonFiniteStateError extends Error {
+  readonly code = 'non-finite-state'
+  override readonly name = 'NonFiniteStateError'
+  readonly tensor: string
+  constructor(tensor: string) {
+    super(`state entry ${tensor} is not finite`)
+    this.tensor = tensor
+  }
+}

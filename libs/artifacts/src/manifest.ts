@@ -3,11 +3,14 @@
  * a manifest is whole; what has none was never finished and is not seen (design section 6).
  */
 import { createHash } from 'node:crypto'
-import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import { ArtifactMismatchError, type ArtifactRef } from '#libs/training'
+import { artifactKey, contentHash, encodeManifest, type ManifestContent } from './encode-manifest.ts'
 import { ObjectNotFoundError } from './errors.ts'
 import type { ObjectBody, ObjectStore } from './object-store.ts'
+import { verifyObject } from './verify-object.ts'
+
+export { artifactKey, type ManifestContent } from './encode-manifest.ts'
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -19,7 +22,6 @@ const contentSchema = z.strictObject({
   files: z.array(z.strictObject({ name: z.string().min(1), sha256: hex, sizeBytes: z.int().min(0) })),
   meta: z.record(z.string(), z.string()),
 })
-export type ManifestContent = z.infer<typeof contentSchema>
 
 /** `sha256` is that of the RFC 8785 form of the content. */
 const manifestSchema = contentSchema.extend({ sha256: hex })
@@ -30,22 +32,10 @@ export interface ArtifactOwner {
   readonly semantics: number
 }
 
-/** Key of an artifact in the object store. `name` is as in ArtifactRef and in manifests. */
-export function artifactKey(runId: string, name: string): string {
-  return `runs/${runId}/${name}`
-}
-
-function contentHash(content: ManifestContent): string {
-  return createHash('sha256')
-    .update(canonicalize(content) ?? '')
-    .digest('hex')
-}
-
 /** Writes a manifest under `name` of its run. Call it after all files that it lists are stored. */
 export async function writeManifest(store: ObjectStore, name: string, content: ManifestContent): Promise<ArtifactRef> {
   const checked = contentSchema.parse(content)
-  const bytes = Buffer.from(`${JSON.stringify({ ...checked, sha256: contentHash(checked) }, null, 1)}\n`)
-  return { name, ...(await store.put(artifactKey(content.runId, name), bytes)) }
+  return { name, ...(await store.put(artifactKey(content.runId, name), encodeManifest(checked))) }
 }
 
 /**
@@ -85,6 +75,18 @@ async function getIfThere(store: ObjectStore, key: string): Promise<Buffer | und
 /** Stores one file of a run. */
 export async function putArtifact(store: ObjectStore, runId: string, name: string, body: ObjectBody): Promise<ArtifactRef> {
   return { name, ...(await store.put(artifactKey(runId, name), body)) }
+}
+
+/** The same, and reads it back: for what a run's success rests on. @throws StoreAccessError where it is not there as it was given */
+export async function putVerifiedArtifact(
+  store: ObjectStore,
+  runId: string,
+  name: string,
+  bytes: Uint8Array,
+): Promise<ArtifactRef> {
+  const artifact = await putArtifact(store, runId, name, bytes)
+  await verifyObject(store, artifactKey(runId, name), artifact)
+  return artifact
 }
 
 /**

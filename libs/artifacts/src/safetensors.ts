@@ -1,69 +1,13 @@
-/**
- * The safetensors format: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes without gaps.
- * Source: https://github.com/huggingface/safetensors, "Format". Three dtypes suffice here: F32, U8, I32.
- * Typed arrays are read in the machine's byte order, which is little-endian on every platform that Node supports for this work.
- */
+/** Reading safetensors files (format and source: safetensors-encode.ts): checked throughout, or refused. */
 import { ArtifactMismatchError, type NamedTensors } from '#libs/training'
+import { ELEMENT_BYTES, elements, SAFETENSORS_DTYPES, type SafeTensor, type SafetensorsDtype } from './safetensors-encode.ts'
 
-export const SAFETENSORS_DTYPES = ['F32', 'I32', 'U8'] as const
-export type SafetensorsDtype = (typeof SAFETENSORS_DTYPES)[number]
-
-const ELEMENT_BYTES: Readonly<Record<SafetensorsDtype, number>> = { F32: 4, I32: 4, U8: 1 }
 /** As in the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000
-
-export interface SafeTensor {
-  readonly shape: readonly number[]
-  /** Float32Array is stored as F32, Int32Array as I32, Uint8Array as U8. */
-  readonly data: Float32Array | Int32Array | Uint8Array
-}
 
 export interface SafetensorsFile {
   readonly tensors: Readonly<Record<string, SafeTensor>>
   readonly metadata: Readonly<Record<string, string>>
-}
-
-function dtypeOf(data: SafeTensor['data']): SafetensorsDtype {
-  if (data instanceof Float32Array) return 'F32'
-  return data instanceof Int32Array ? 'I32' : 'U8'
-}
-
-const elements = (shape: readonly number[]) => shape.reduce((product, side) => product * side, 1)
-
-/**
- * Bytes of a safetensors file. The same tensors and metadata always give the same bytes: wide dtypes first (so that each tensor
- * is aligned), then by name.
- * @throws RangeError where a shape does not fit its data.
- */
-export function encodeSafetensors(
-  tensors: Readonly<Record<string, SafeTensor>>,
-  metadata: Readonly<Record<string, string>> = {},
-): Buffer {
-  const entries = Object.entries(tensors).map(([name, tensor]) => ({ name, tensor, dtype: dtypeOf(tensor.data) }))
-  entries.sort((a, b) => ELEMENT_BYTES[b.dtype] - ELEMENT_BYTES[a.dtype] || (a.name < b.name ? -1 : 1))
-  const header: Record<string, unknown> = {}
-  const sorted = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))
-  if (sorted.length > 0) header.__metadata__ = Object.fromEntries(sorted)
-  let end = 0
-  for (const { name, tensor, dtype } of entries) {
-    if (name === '__metadata__' || name === '__proto__') throw new RangeError(`a tensor cannot be called ${name}`)
-    if (elements(tensor.shape) !== tensor.data.length) {
-      throw new RangeError(`tensor "${name}": shape [${tensor.shape}] does not fit ${tensor.data.length} values`)
-    }
-    header[name] = { dtype, shape: tensor.shape, data_offsets: [end, end + tensor.data.byteLength] }
-    end += tensor.data.byteLength
-  }
-  const json = Buffer.from(JSON.stringify(header))
-  const headerBytes = Math.ceil(json.byteLength / 8) * 8
-  const file = Buffer.alloc(8 + headerBytes + end, ' ')
-  file.writeBigUInt64LE(BigInt(headerBytes), 0)
-  json.copy(file, 8)
-  let at = 8 + headerBytes
-  for (const { tensor } of entries) {
-    file.set(new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength), at)
-    at += tensor.data.byteLength
-  }
-  return file
 }
 
 interface HeaderEntry {

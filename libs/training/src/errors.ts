@@ -22,8 +22,8 @@ export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError'
   readonly tensor: string
   readonly step: number
-  constructor(tensor: string, step: number) {
-    super(`${tensor} is not finite at step ${step}`)
+  constructor(tensor: string, step: number, options?: ErrorOptions) {
+    super(`${tensor} is not finite at step ${step}`, options)
     this.tensor = tensor
     this.step = step
   }

@@ -2,6 +2,7 @@
 import type { Executor, Session } from '#libs/engine'
 import type { StateArrays } from '#libs/msn'
 import { type Cadence, checkpointDue } from './cadence.ts'
+import { CheckpointWriter, type TakenCheckpoint } from './checkpoint-writer.ts'
 import { type LoopControl, letEventsIn } from './control.ts'
 import { NonFiniteError, StoppedError } from './errors.ts'
 import type { PretrainLearner, StepPosition } from './learner.ts'
@@ -71,15 +72,17 @@ export async function pretrain(loop: PretrainLoop): Promise<PretrainSummary> {
 
 class Pretraining {
   readonly #loop: PretrainLoop
+  readonly #writer: CheckpointWriter
   #session!: Session
   #ledger: Ledger = { step: 0, epochLossSum: 0, bestEpoch: -1, bestEpochLoss: Infinity, lastEpochLoss: Infinity }
   /** The selected weights, not yet written, as of the end of their epoch. */
   #unsavedBest: StoredCheckpoint | null = null
-  #lastSaveMs = 0
+  #lastTakenMs = 0
   #waitMs = 0
 
   constructor(loop: PretrainLoop) {
     this.#loop = loop
+    this.#writer = new CheckpointWriter(loop.checkpoints)
   }
 
   async run(): Promise<PretrainSummary> {
@@ -95,10 +98,10 @@ class Pretraining {
     this.#session = await executor.load(learner.step, state)
     try {
       const startMs = control.now()
-      this.#lastSaveMs = startMs
+      this.#lastTakenMs = startMs
       await this.#steps(epochs * source.stepsPerEpoch)
       const seconds = (control.now() - startMs) / 1000
-      await this.#commitEnd()
+      await this.#commit('final')
       const { step, lastEpochLoss, bestEpoch, bestEpochLoss } = this.#ledger
       const images = (step - resumedFromStep) * source.batch
       return {
@@ -113,6 +116,8 @@ class Pretraining {
         resumedFromStep,
       }
     } finally {
+      // Whatever ended the loop: the state on its way was a good one, and half of it would be of no use.
+      await this.#writer.settled().catch(() => undefined)
       await this.#session.dispose()
     }
   }
@@ -136,11 +141,12 @@ class Pretraining {
       await letEventsIn()
       const epochEnded = this.#ledger.step % perEpoch === 0
       if (control.stopRequested() && this.#ledger.step < total) {
-        await this.#save()
+        await this.#commit('periodic')
         throw new StoppedError(`stopped at step ${this.#ledger.step} with its checkpoint committed`)
       }
-      if (this.#ledger.step < total && checkpointDue(this.#loop.cadence, control.now() - this.#lastSaveMs, epochEnded))
-        await this.#save()
+      this.#writer.check()
+      const due = checkpointDue(this.#loop.cadence, control.now() - this.#lastTakenMs, epochEnded)
+      if (due && this.#ledger.step < total && !this.#writer.isBusy) this.#take('periodic')
     }
   }
 
@@ -189,23 +195,19 @@ class Pretraining {
     return withShapes(this.#session.readState(Object.keys(shapes).filter(keep)), shapes)
   }
 
-  /** Best before periodic: a periodic checkpoint never names a best that is not there. */
-  async #save(): Promise<void> {
-    await this.#saveBest()
-    const { step } = this.#ledger
-    await this.#loop.checkpoints.save({ step, meta: toMeta(this.#ledger), tensors: this.#named(() => true) }, 'periodic')
-    this.#lastSaveMs = this.#loop.control.now()
-  }
-
-  async #saveBest(): Promise<void> {
-    if (!this.#unsavedBest) return
-    await this.#loop.checkpoints.save(this.#unsavedBest, 'best')
+  /** Copies the state and lets the store have it. */
+  #take(role: 'periodic' | 'final'): void {
+    const state = { step: this.#ledger.step, meta: toMeta(this.#ledger), tensors: this.#named(() => true) }
+    // Best first: a periodic checkpoint never names a best that is not there.
+    const best: TakenCheckpoint[] = this.#unsavedBest ? [{ checkpoint: this.#unsavedBest, role: 'best' }] : []
     this.#unsavedBest = null
+    this.#writer.begin([...best, { checkpoint: state, role }])
+    this.#lastTakenMs = this.#loop.control.now()
   }
 
-  async #commitEnd(): Promise<void> {
-    await this.#saveBest()
-    const { step } = this.#ledger
-    await this.#loop.checkpoints.save({ step, meta: toMeta(this.#ledger), tensors: this.#named(() => true) }, 'final')
+  async #commit(role: 'periodic' | 'final'): Promise<void> {
+    await this.#writer.settled()
+    this.#take(role)
+    await this.#writer.settled()
   }
 }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { DATASET_KINDS, pretrainSpecSchema, runSpecSchema } from '#libs/experiments'
+import { CHECKPOINT_ROLES } from './ports.ts'
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -47,7 +48,7 @@ export const fromChildSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('checkpoint-committed'),
     step: z.int(),
-    role: z.enum(['periodic', 'best', 'final']),
+    role: z.enum(CHECKPOINT_ROLES),
     artifact,
   }),
   z.strictObject({

@@ -11,6 +11,7 @@ export class SupervisorLink implements MetricSink {
   #points: [number, string, number][] = []
   #lastFlushMs = 0
   #lastProgressMs = 0
+  #lastProgress: FromChild | null = null
   #stop = false
   readonly assignment: Promise<AssignmentMessage>
 
@@ -46,7 +47,13 @@ export class SupervisorLink implements MetricSink {
     const now = performance.now()
     if (done < total && now - this.#lastProgressMs < PROGRESS_MS) return
     this.#lastProgressMs = now
-    this.send({ type: 'progress', done, total, unit })
+    this.#lastProgress = { type: 'progress', done, total, unit }
+    this.send(this.#lastProgress)
+  }
+
+  /** A sign of life while something is waited for: the last progress again. */
+  stillHere(): void {
+    if (this.#lastProgress) this.send(this.#lastProgress)
   }
 
   flush(): void {

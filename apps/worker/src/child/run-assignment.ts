@@ -1,13 +1,11 @@
 /** One attempt's work by the kind of its run. */
-import { createCheckpointStore, encodeSafetensors, type ObjectStore, openObjectStore, putArtifact } from '#libs/artifacts'
+import { encodeSafetensors, type ObjectStore, openObjectStore, putVerifiedArtifact, untilStored } from '#libs/artifacts'
 import { dataSources, openPack, preparePack } from '#libs/datasets'
 import { createExecutor, type Executor, resolveEngine } from '#libs/engine'
 import type { EvaluateSpec, MsnPretrainSpec, PrepareSpec, PretrainSpec } from '#libs/experiments'
 import type { Logger } from '#libs/telemetry'
 import {
-  type ArtifactRef,
   type AssignmentMessage,
-  type CheckpointStore,
   commitRandomInit,
   evaluate,
   type FromChild,
@@ -16,6 +14,7 @@ import {
   pretrain,
   SpecError,
 } from '#libs/training'
+import { openCheckpoints, patience } from './checkpoints.ts'
 import type { ChildConfig } from './child-config.ts'
 import type { SupervisorLink } from './messages.ts'
 import { pretrainedBackbone, upstreamRun } from './upstream.ts'
@@ -24,6 +23,9 @@ export type Done = Omit<Extract<FromChild, { type: 'done' }>, 'type'>
 
 /** Below this gap the end of an epoch writes no checkpoint (docs/adr/0007). */
 const EPOCH_FLOOR_MS = 60_000
+
+/** About a minute: an address or a right that is wrong stays wrong, and the run's own budget has further attempts. */
+const OPEN_TRIES = 7
 
 interface Job {
   readonly assignment: AssignmentMessage
@@ -40,7 +42,8 @@ export async function runAssignment(
   link: SupervisorLink,
   log: Logger,
 ): Promise<Done> {
-  const store = await openObjectStore(config.objectStoreUrl, config.objectStoreOptions)
+  const retry = { ...patience(link, log), maxTries: OPEN_TRIES }
+  const store = await untilStored(() => openObjectStore(config.objectStoreUrl, config.objectStoreOptions), retry)
   const job: Job = {
     assignment,
     config,
@@ -54,8 +57,11 @@ export async function runAssignment(
     case 'prepare':
       return prepare(job, spec)
     case 'pretrain':
-      return spec.method === 'none' ? randomInit(job, spec) : pretrainMsn(job, spec)
+      if (spec.method === 'none') return randomInit(job, spec)
+      if (spec.method === 'msn') return pretrainMsn(job, spec)
+      throw new SpecError(`method ${spec.method} cannot be run yet`, { field: 'method' })
     case 'evaluate':
+      if (spec.mode === 'transfer') throw new SpecError('mode transfer cannot be run yet', { field: 'mode' })
       return evaluateRun(job, spec)
   }
 }
@@ -75,26 +81,14 @@ async function prepare({ assignment, store, link, control }: Job, spec: PrepareS
   return { artifacts: [...artifacts], results: [], summary }
 }
 
-/** A checkpoint store that tells the supervisor of each commit. */
-function checkpointsOf({ assignment, store, link }: Job, committed: ArtifactRef[]): CheckpointStore {
-  const checkpoints = createCheckpointStore(store, assignment.runId, assignment.semantics)
-  return {
-    latest: () => checkpoints.latest(),
-    load: (role) => checkpoints.load(role),
-    save: async (checkpoint, role) => {
-      const artifact = await checkpoints.save(checkpoint, role)
-      link.send({ type: 'checkpoint-committed', step: checkpoint.step, role, artifact })
-      // Periodic checkpoints come and go; the run's artifacts are those that stay.
-      if (role !== 'periodic') committed.push(artifact)
-      return artifact
-    },
-  }
-}
-
 async function randomInit(job: Job, spec: Extract<PretrainSpec, { method: 'none' }>): Promise<Done> {
-  const artifacts: ArtifactRef[] = []
-  await commitRandomInit(spec, checkpointsOf(job, artifacts))
-  return { artifacts, results: [], summary: { steps: 0 } }
+  const checkpoints = openCheckpoints(job)
+  try {
+    await commitRandomInit(spec, checkpoints.store)
+    return { artifacts: [...checkpoints.committed], results: [], summary: { steps: 0 } }
+  } finally {
+    await checkpoints.close()
+  }
 }
 
 /** Tells the supervisor which engine computes, and what its first step cost to trace, compile and load. */
@@ -122,14 +116,14 @@ async function pretrainMsn(job: Job, spec: MsnPretrainSpec): Promise<Done> {
     semantics: assignment.semantics,
     memoryBudgetBytes: config.packCacheBytes,
   })
-  const artifacts: ArtifactRef[] = []
+  const checkpoints = openCheckpoints(job)
   try {
     const source = await dataSources.pretrain(pack, spec)
     const summary = await pretrain({
       learner: msnLearner(spec),
       executor: executorOf(job),
       source,
-      checkpoints: checkpointsOf(job, artifacts),
+      checkpoints: checkpoints.store,
       metrics: link,
       control,
       epochs: spec.epochs,
@@ -137,8 +131,9 @@ async function pretrainMsn(job: Job, spec: MsnPretrainSpec): Promise<Done> {
       select: spec.selectCheckpoint,
       evaluable: (name) => name.startsWith('target.') || name.startsWith('online.') || name === 'prototypes',
     })
-    return { artifacts, results: [], summary: { ...summary } }
+    return { artifacts: [...checkpoints.committed], results: [], summary: { ...summary } }
   } finally {
+    await checkpoints.close()
     await pack.close()
   }
 }
@@ -162,7 +157,8 @@ async function evaluateRun(job: Job, spec: EvaluateSpec): Promise<Done> {
       },
       { labels: JSON.stringify(outcome.labels), samples: JSON.stringify(test.sampleKeys) },
     )
-    const artifact = await putArtifact(store, assignment.runId, 'predictions.safetensors', predictions)
+    const put = () => putVerifiedArtifact(store, assignment.runId, 'predictions.safetensors', predictions)
+    const artifact = await untilStored(put, patience(link, job.log))
     return { artifacts: [artifact], results: [...outcome.results], summary: { ...outcome.summary } }
   } finally {
     await pack.close()
