@@ -23,6 +23,12 @@ const schema = z.object({
   LEADERSHIP_RETRY_MS: milliseconds(50, 60_000).default(2000),
   /** How long the job in hand may take to end after SIGTERM. */
   SHUTDOWN_MS: milliseconds(100, 600_000).default(10_000),
+  /** Tries after a crash before the run fails, in place of the ordinary budget. Workers and scheduler must be given the same. */
+  RETRY_CRASHED: z.coerce.number().int().min(0).max(1_000_000).optional(),
+  /** Tries after the loss of a worker before the run fails. As above. */
+  RETRY_LOST: z.coerce.number().int().min(0).max(1_000_000).optional(),
+  /** A run that so many workers were lost over fails as poison. As above. */
+  POISON_WORKERS: z.coerce.number().int().min(1).max(1_000_000).optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
 })
 
@@ -35,6 +41,8 @@ export interface SchedulerConfig {
   readonly requeueSweepMs: number
   readonly leadershipRetryMs: number
   readonly shutdownMs: number
+  /** In place of the ordinary budgets; see libs/runs. */
+  readonly retry: { readonly retryBudgets: { crashed?: number; lost?: number }; readonly poisonWorkers?: number }
   readonly logLevel: LogLevel
 }
 
@@ -60,7 +68,16 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     requeueSweepMs: env.REQUEUE_SWEEP_MS,
     leadershipRetryMs: env.LEADERSHIP_RETRY_MS,
     shutdownMs: env.SHUTDOWN_MS,
+    retry: retryOf(env),
     logLevel: env.LOG_LEVEL,
+  }
+}
+
+function retryOf(env: z.infer<typeof schema>): SchedulerConfig['retry'] {
+  const { RETRY_CRASHED: crashed, RETRY_LOST: lost, POISON_WORKERS: poisonWorkers } = env
+  return {
+    retryBudgets: { ...(crashed !== undefined && { crashed }), ...(lost !== undefined && { lost }) },
+    ...(poisonWorkers !== undefined && { poisonWorkers }),
   }
 }
 

@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   const logger = createLogger({ service: 'scheduler', level: config.logLevel })
   const stop = onShutdown({ signals: process, deadlineMs: config.shutdownMs, giveUp: fail })
   await assertSchema(config.databaseUrl)
-  const store = await openRunStore({ databaseUrl: config.databaseUrl, poolSize: config.databasePoolSize })
+  const store = await openRunStore({ databaseUrl: config.databaseUrl, poolSize: config.databasePoolSize, ...config.retry })
   const queues = await createRunQueueFactory(config.queueUrl, { role: 'producer', logger })
   await runScheduler({ store: store.scheduler, queue: queues.queue(), timing: config, logger }, stop)
   await queues.close()
