@@ -1,6 +1,10 @@
 /** What a data set consisted of when it was registered. */
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
 import type { DatasetKind, DatasetOptions } from '#libs/experiments'
+import { SpecError } from '#libs/training'
 import { readerOf } from './readers.ts'
 import type { DatasetInventory, InventoryTable } from './record.ts'
 import { type DatasetAccess, type DatasetAddress, withSource } from './source.ts'
@@ -8,7 +12,7 @@ import { type DatasetAccess, type DatasetAddress, withSource } from './source.ts
 /**
  * SHA-256 (hex) over the contents of the tables that are read, the split rule, and path and size of each image. Pixels are not
  * read: on 112,120 images that would take as long as decoding them.
- * @throws SpecError where the kind has no reader or the files do not look like that kind.
+ * @throws SpecError where the files do not look like that kind, or a packed table is cut short.
  */
 export async function fingerprintDataset(address: DatasetAddress, access: DatasetAccess = {}): Promise<string> {
   const reader = readerOf(address.kind)
@@ -30,8 +34,29 @@ export async function fingerprintOf(
   return hash.digest('hex')
 }
 
-async function tableHash({ files, file }: InventoryTable): Promise<string> {
+async function tableHash({ name, files, file }: InventoryTable): Promise<string> {
   const hash = createHash('sha256')
-  for await (const chunk of await files.stream(file)) hash.update(chunk)
+  const bytes = hashing(await files.stream(file), hash)
+  if (file.endsWith('.gz')) await checkPacked(bytes, name)
+  else for await (const _ of bytes);
   return hash.digest('hex')
+}
+
+async function* hashing(bytes: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    hash.update(chunk)
+    yield chunk
+  }
+}
+
+/** DuckDB reads a packed table that is cut short as far as it goes and says nothing. */
+async function checkPacked(bytes: AsyncIterable<Uint8Array>, name: string): Promise<void> {
+  const drain = new Writable({ write: (_chunk, _encoding, done) => done() })
+  try {
+    await pipeline(bytes, createGunzip(), drain)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (!code.startsWith('Z_')) throw error
+    throw new SpecError('the packed table is cut short or damaged: download it again', { file: name }, { cause: error })
+  }
 }
