@@ -10,19 +10,31 @@ import { gridMatrix } from './position.ts'
 import { tf } from './tf.ts'
 
 /** timm's trunc_normal_(std = .02). */
-const timmNormal: Initialiser = { kind: 'normal', std: 0.02 }
+export const timmNormal: Initialiser = { kind: 'normal', std: 0.02 }
 
-function linearSpecs(name: string, outDim: number, inDim: number): ParameterSpec[] {
+export function linearSpecs(name: string, outDim: number, inDim: number): ParameterSpec[] {
   return [
     { name: `${name}.weight`, shape: [outDim, inDim], init: timmNormal },
     { name: `${name}.bias`, shape: [outDim], init: zeros },
   ]
 }
 
-function normSpecs(name: string, dim: number): ParameterSpec[] {
+export function normSpecs(name: string, dim: number): ParameterSpec[] {
   return [
     { name: `${name}.weight`, shape: [dim], init: ones },
     { name: `${name}.bias`, shape: [dim], init: zeros },
+  ]
+}
+
+/** @param hidden width of the MLP's middle */
+export function blockParameters(name: string, dim: number, hidden: number): ParameterSpec[] {
+  return [
+    ...normSpecs(`${name}.norm1`, dim),
+    ...linearSpecs(`${name}.attn.qkv`, 3 * dim, dim),
+    ...linearSpecs(`${name}.attn.proj`, dim, dim),
+    ...normSpecs(`${name}.norm2`, dim),
+    ...linearSpecs(`${name}.mlp.fc1`, hidden, dim),
+    ...linearSpecs(`${name}.mlp.fc2`, dim, hidden),
   ]
 }
 
@@ -30,20 +42,12 @@ function normSpecs(name: string, dim: number): ParameterSpec[] {
 export function backboneParameters(config: BackboneConfig): ParameterSpec[] {
   const { dim, depth, mlpRatio, patchPx, imagePx } = config
   const patches = gridOf(config, imagePx) ** 2
-  const hidden = dim * mlpRatio
   return [
     { name: 'cls_token', shape: [1, 1, dim], init: timmNormal },
     { name: 'pos_embed', shape: [1, patches + 1, dim], init: timmNormal },
     { name: 'patch_embed.proj.weight', shape: [dim, 3, patchPx, patchPx], init: fanInUniform(3 * patchPx ** 2) },
     { name: 'patch_embed.proj.bias', shape: [dim], init: zeros },
-    ...Array.from({ length: depth }, (_, i) => `blocks.${i}`).flatMap((block) => [
-      ...normSpecs(`${block}.norm1`, dim),
-      ...linearSpecs(`${block}.attn.qkv`, 3 * dim, dim),
-      ...linearSpecs(`${block}.attn.proj`, dim, dim),
-      ...normSpecs(`${block}.norm2`, dim),
-      ...linearSpecs(`${block}.mlp.fc1`, hidden, dim),
-      ...linearSpecs(`${block}.mlp.fc2`, dim, hidden),
-    ]),
+    ...Array.from({ length: depth }, (_, i) => blockParameters(`blocks.${i}`, dim, dim * mlpRatio)).flat(),
     ...normSpecs('norm', dim),
   ]
 }
@@ -69,7 +73,20 @@ export function backboneFeatures(config: BackboneConfig, params: Parameters, inp
   return norm(config, params, 'norm', classToken)
 }
 
-function norm(config: BackboneConfig, params: Parameters, name: string, x: Tensor): Tensor {
+/**
+ * Class token and the tokens of all patches given, after the final LayerNorm.
+ * @returns [rows, 1 + kept, dim]
+ */
+export function backboneTokens(config: BackboneConfig, params: Parameters, input: PatchInput): Tensor {
+  let tokens = embedTokens(config, params, input)
+  for (let i = 0; i < config.depth; i++) tokens = block(config, params, `blocks.${i}`, tokens)
+  return norm(config, params, 'norm', tokens)
+}
+
+/** What a block needs to know of the network that it is part of. */
+export type BlockConfig = Pick<BackboneConfig, 'heads' | 'layerNormEps'>
+
+function norm(config: BlockConfig, params: Parameters, name: string, x: Tensor): Tensor {
   return layerNorm(x, parameter(params, `${name}.weight`), parameter(params, `${name}.bias`), config.layerNormEps)
 }
 
@@ -102,7 +119,7 @@ function positionRows(config: BackboneConfig, position: Tensor3D, input: PatchIn
 }
 
 /** A pre-norm block. [rows, tokens, dim] -> the same */
-function block(config: BackboneConfig, params: Parameters, name: string, x: Tensor): Tensor {
+export function block(config: BlockConfig, params: Parameters, name: string, x: Tensor): Tensor {
   const [rows, tokens, dim] = x.shape as [number, number, number]
   const projected = dense(params, `${name}.attn.qkv`, norm(config, params, `${name}.norm1`, x))
   const [query, key, value] = tf.split(projected, 3, 2) as [Tensor, Tensor, Tensor]
@@ -112,7 +129,7 @@ function block(config: BackboneConfig, params: Parameters, name: string, x: Tens
 }
 
 /** The same block for the class token alone: keys and values of all tokens, one query. [rows, tokens, dim] -> [rows, dim] */
-function classTokenBlock(config: BackboneConfig, params: Parameters, name: string, x: Tensor): Tensor {
+function classTokenBlock(config: BlockConfig, params: Parameters, name: string, x: Tensor): Tensor {
   const [rows, , dim] = x.shape as [number, number, number]
   const weight = parameter(params, `${name}.attn.qkv.weight`)
   const bias = parameter(params, `${name}.attn.qkv.bias`)

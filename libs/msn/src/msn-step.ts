@@ -5,16 +5,15 @@
  * State: `online.<parameter>`, `target.<parameter>`, `online|target.<batch norm>.running_mean|var`, `prototypes`,
  * `adam.m.<trained>`, `adam.v.<trained>`.
  */
-import { ADAM_SCALARS, type AdamScalars, adamW, clipFactor, isDecayed } from './adamw.ts'
 import { type MsnConfig, msnLayout } from './config.ts'
 import { distinctShare, globalNorm, meanPairwiseCosine, meanRowEntropy, meanRowMax } from './diagnostics.ts'
 import { movingAverage } from './ema.ts'
 import { initialArrays, initialValues, type ParameterDraws } from './init.ts'
 import { type MsnNetworks, type MsnPass, msnBatchShapes, msnParameters, msnPass } from './msn-forward.ts'
+import { optimise, type Trained } from './optimise.ts'
 import { parameter, prefixed, scoped, shapesOf, zeroArrays } from './parameters.ts'
 import { MSN_SCALARS } from './schedules.ts'
 import type { StateArrays, Step, StepSignature, TensorMap } from './step.ts'
-import { tf } from './tf.ts'
 
 /** What a training step hands out, all scalars. */
 export const MSN_OUTPUTS = ['loss', 'ce', 'memax', 'entropy', 'distinct', 'maxT', 'cosine', 'gradNorm'] as const
@@ -31,7 +30,7 @@ export function msnTrainStep(config: MsnConfig, batch: number): Step {
     run: (state, arrays, scalars) => {
       const networks = networksOf(config, state, scalars)
       const pass = msnPass(config, batch, networks, arrays)
-      const updated = optimise(config, state, pass.gradients, scalars)
+      const updated = optimise(config.optimiser, trainedOf(config), state, pass.gradients, scalars)
       const target = targetAfter(config, networks, updated, scalars)
       return {
         state: {
@@ -126,30 +125,13 @@ function targetAfter(config: MsnConfig, networks: MsnNetworks, updated: TensorMa
   return average({ ...networks.target }, scoped(updated, 'online.'), scalars)
 }
 
-/** AdamW on everything trained. Prototypes are neither clipped nor decayed. */
-function optimise(config: MsnConfig, state: TensorMap, gradients: TensorMap, scalars: TensorMap): TensorMap {
-  const { clipNorm, weightDecay } = config.optimiser
-  const { online, trained } = msnParameters(config)
-  const encoder = online.map(({ name }) => parameter(gradients, name))
-  const factor = clipNorm === null ? null : clipFactor(globalNorm(encoder), clipNorm)
-  const adam = Object.fromEntries(ADAM_SCALARS.map((name) => [name, parameter(scalars, name)])) as unknown as AdamScalars
-  const updated: TensorMap = {}
-  for (const spec of trained) {
-    const { name } = spec
-    const isPrototypes = name === 'prototypes'
-    const raw = parameter(gradients, name)
-    const gradient = factor === null || isPrototypes ? raw : tf.mul(raw, factor)
-    const entry = {
-      value: parameter(state, stateName(name)),
-      m: parameter(state, `adam.m.${name}`),
-      v: parameter(state, `adam.v.${name}`),
-    }
-    const after = adamW(entry, gradient, adam, config.optimiser, !isPrototypes && isDecayed(spec, weightDecay.skip1d))
-    updated[stateName(name)] = after.value
-    updated[`adam.m.${name}`] = after.m
-    updated[`adam.v.${name}`] = after.v
-  }
-  return updated
+/** What AdamW updates, in a fixed order. */
+function trainedOf(config: MsnConfig): Trained[] {
+  return msnParameters(config).trained.map((spec) => ({
+    spec,
+    stateName: stateName(spec.name),
+    isPrototypes: spec.name === 'prototypes',
+  }))
 }
 
 /** `gradNorm` is the norm over everything trained, before clipping. */

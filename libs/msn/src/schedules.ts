@@ -1,6 +1,6 @@
 /** Schedules as pure functions of the position in training, in doubles. */
 
-import { biasCorrections } from './adamw.ts'
+import { ADAM_SCALARS, biasCorrections } from './adamw.ts'
 import type { MsnConfig, OptimiserConfig, TargetConfig } from './config.ts'
 
 /** Where a step lies; all counts start at 0 and `step` counts over the whole run. */
@@ -43,8 +43,26 @@ export function targetMomentum(target: TargetConfig, epochs: number, position: S
   return first + ((last - first) * position.step) / (target.momentumStretch * epochs * position.stepsPerEpoch)
 }
 
+/** Half a cosine from the first to the last momentum over all steps, taken at the 0-based step (DINO, section 3.1). */
+export function cosineMomentum([first, last]: readonly [number, number], epochs: number, position: StepPosition): number {
+  return cosine(first, last, position.step / (epochs * position.stepsPerEpoch))
+}
+
+/** What AdamW takes at a step. */
+export function optimiserScalars(
+  optimiser: OptimiserConfig,
+  epochs: number,
+  position: StepPosition,
+): Record<(typeof ADAM_SCALARS)[number], number> {
+  return {
+    lr: learningRate(optimiser.lr, epochs, position),
+    wd: weightDecay(optimiser, epochs, position),
+    ...biasCorrections(optimiser.betas, position.step),
+  }
+}
+
 /** Names of the scalars that an MSN training step takes. */
-export const MSN_SCALARS = ['lr', 'wd', 'adam1', 'adam2', 'momentum', 'targetMix'] as const
+export const MSN_SCALARS = [...ADAM_SCALARS, 'momentum', 'targetMix'] as const
 
 /** The scalars of one MSN training step. */
 export function msnScalars(
@@ -52,11 +70,5 @@ export function msnScalars(
   position: StepPosition,
 ): Record<(typeof MSN_SCALARS)[number], number> {
   const momentum = targetMomentum(config.target, config.epochs, position)
-  return {
-    lr: learningRate(config.optimiser.lr, config.epochs, position),
-    wd: weightDecay(config.optimiser, config.epochs, position),
-    ...biasCorrections(config.optimiser.betas, position.step),
-    momentum,
-    targetMix: 1 - momentum,
-  }
+  return { ...optimiserScalars(config.optimiser, config.epochs, position), momentum, targetMix: 1 - momentum }
 }
