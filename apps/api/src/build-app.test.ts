@@ -11,22 +11,34 @@ describe('the api as a whole', () => {
       '/healthz',
       '/metrics',
       '/readyz',
+      '/v1/audit/',
       '/v1/datasets/',
       '/v1/events',
       '/v1/grids/',
       '/v1/grids/{id}',
       '/v1/grids/{id}/cancel',
+      '/v1/grids/{id}/pause',
       '/v1/grids/{id}/points',
+      '/v1/grids/{id}/priority',
       '/v1/grids/{id}/results',
+      '/v1/grids/{id}/resume',
+      '/v1/grids/{id}/retry',
+      '/v1/keys/',
+      '/v1/keys/{id}',
       '/v1/runs/',
+      '/v1/runs/actions',
       '/v1/runs/{id}',
       '/v1/runs/{id}/artifacts',
       '/v1/runs/{id}/artifacts/{*}',
       '/v1/runs/{id}/cancel',
       '/v1/runs/{id}/events',
       '/v1/runs/{id}/metrics',
+      '/v1/runs/{id}/pause',
+      '/v1/runs/{id}/priority',
+      '/v1/runs/{id}/resume',
       '/v1/runs/{id}/retry',
       '/v1/runs/{id}/why',
+      '/v1/workers/',
     ])
     expect(document.components.schemas).toMatchObject({ RunDetail: {}, GridSummary: {}, Problem: {} })
     const post = document.paths['/v1/grids/'].post
@@ -115,7 +127,7 @@ describe('the api as a whole', () => {
     const { app, lab } = await appOnFakes()
     const answer = await app.inject({ method: 'POST', url: '/v1/grids/demo/cancel', headers: { 'sec-fetch-site': 'cross-site' } })
     expect(answer.statusCode).toBe(403)
-    expect(lab.cancelled).toEqual([])
+    expect(lab.acted).toEqual([])
   })
 
   it('closes at once where a client has a connection open and asks nothing', async () => {

@@ -45,8 +45,22 @@ describe('configuration of the api', () => {
     expect(problems).toContain('DATABASE_URL: is not set')
   })
 
-  it.each(['0.0.0.0', '::', '192.168.1.4', 'lab.example'])('refuses to listen on %s, which reaches beyond loopback', (host) => {
-    expect(problemsOf({ ...GOOD, API_HOST: host })).toEqual([expect.stringMatching(/^API_HOST: .*loopback/)])
+  it.each(['0.0.0.0', '::', '192.168.1.4', 'lab.example', '127.0.0.1.lab.example'])(
+    'needs keys on %s, which reaches beyond loopback',
+    (host) => {
+      expect(parseConfig({ ...GOOD, API_HOST: host }).auth).toBe('keys')
+      expect(problemsOf({ ...GOOD, API_HOST: host, API_AUTH: 'off', LOG_LEVEL: 'loud' })).toEqual([
+        expect.stringMatching(/^LOG_LEVEL: /),
+        expect.stringMatching(/^API_AUTH: .*loopback/),
+      ])
+    },
+  )
+
+  it('needs none on loopback, unless asked to', () => {
+    expect(parseConfig(GOOD).auth).toBe('off')
+    expect(parseConfig({ ...GOOD, API_HOST: '::1', API_AUTH: 'off' }).auth).toBe('off')
+    expect(parseConfig({ ...GOOD, API_AUTH: 'keys' }).auth).toBe('keys')
+    expect(problemsOf({ ...GOOD, API_AUTH: 'none' })).toEqual([expect.stringMatching(/^API_AUTH: /)])
   })
 
   it('never prints the value of a secret', () => {

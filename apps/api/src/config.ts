@@ -14,11 +14,13 @@ const url = (protocols: readonly string[]) =>
 
 const boundedInt = (fallback: number, low: number, high: number) => z.coerce.number().int().min(low).max(high).default(fallback)
 
+const API_AUTH = ['keys', 'off'] as const
+
 const environmentSchema = z.object({
-  /** Address to listen on. Without API keys only loopback is allowed. */
-  API_HOST: z.string().default('127.0.0.1').refine(isLoopback, {
-    message: 'reaches beyond loopback; without API keys the api only listens on 127.0.0.1, ::1 or localhost',
-  }),
+  /** Address to listen on. */
+  API_HOST: z.string().default('127.0.0.1'),
+  /** `keys`: every request needs an API key; `off`: none does, on loopback only. Default: off on loopback, else keys. */
+  API_AUTH: z.enum(API_AUTH).optional(),
   /** TCP port; 0 takes a free one. */
   API_PORT: boundedInt(8080, 0, 65_535),
   DATABASE_URL: url(['postgres:', 'postgresql:']),
@@ -51,6 +53,7 @@ const environmentSchema = z.object({
 
 export interface ApiConfig {
   readonly host: string
+  readonly auth: (typeof API_AUTH)[number]
   readonly port: number
   readonly databaseUrl: string
   readonly databasePoolSize: number
@@ -84,9 +87,12 @@ export function isLoopback(host: string): boolean {
 export function parseConfig(environment: Readonly<Record<string, string | undefined>>): ApiConfig {
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''))
   const parsed = environmentSchema.safeParse(set)
-  if (!parsed.success) {
-    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${describe(issue, set)}`))
+  const problems = (parsed.error?.issues ?? []).map((issue) => `${issue.path.join('.')}: ${describe(issue, set)}`)
+  // Checked beside the schema, which checks pairs of fields only where each field is right: all problems come at once.
+  if (set.API_AUTH === 'off' && set.API_HOST !== undefined && !isLoopback(set.API_HOST)) {
+    problems.push(`API_AUTH: must be "keys" where API_HOST (${set.API_HOST}) reaches beyond loopback`)
   }
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const env = parsed.data
   const credentials =
     env.S3_ACCESS_KEY_ID && env.S3_SECRET_ACCESS_KEY
@@ -94,6 +100,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
       : undefined
   return {
     host: env.API_HOST,
+    auth: env.API_AUTH ?? (isLoopback(env.API_HOST) ? 'off' : 'keys'),
     port: env.API_PORT,
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.DATABASE_POOL_SIZE,

@@ -2,7 +2,16 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { ObjectStore } from '#libs/artifacts'
 import type { DatasetKind } from '#libs/experiments'
-import type { DatasetStore, GridStore, LabReader, RunControl } from '#libs/runs'
+import type {
+  ApiKeyStore,
+  AuditStore,
+  DatasetStore,
+  GridStore,
+  LabReader,
+  RunControl,
+  SeriesReader,
+  WorkerReader,
+} from '#libs/runs'
 import type { ServiceRegistry } from '#libs/telemetry'
 
 export interface ApiDeps {
@@ -10,6 +19,10 @@ export interface ApiDeps {
   readonly datasets: DatasetStore
   readonly reader: LabReader
   readonly control: RunControl
+  readonly workers: WorkerReader
+  readonly series: SeriesReader
+  readonly apiKeys: ApiKeyStore
+  readonly audit: AuditStore
   readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list'>
   /** Hash of a data set's files; throws a SpecError where the folder does not look like that kind. */
   fingerprint: (kind: DatasetKind, root: string) => Promise<string>
@@ -18,6 +31,8 @@ export interface ApiDeps {
 }
 
 export interface ApiOptions {
+  /** `off`: everybody may do everything; for a server that only this machine reaches. */
+  readonly auth: 'keys' | 'off'
   readonly gridPointLimit: number
   readonly bodyLimitBytes: number
   /** Folders that data sets may be registered from. */

@@ -26,7 +26,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   const objectStore = await openObjectStore(config.objectStoreUrl, config.objectStore)
   const registry = createRegistry('api')
   const store = await openRunStore({ databaseUrl: config.databaseUrl, poolSize: config.databasePoolSize })
-  const { grids, datasets, reader, control } = store
+  const { grids, datasets, reader, control, workers, series, apiKeys, audit } = store
   const release = async () => {
     registry.close()
     await store.close()
@@ -37,6 +37,10 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
       datasets,
       reader,
       control,
+      workers,
+      series,
+      apiKeys,
+      audit,
       objectStore,
       fingerprint: (kind: DatasetKind, root: string) => fingerprintDataset({ kind, root }),
       registry,

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,35 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Terminal } from './commands/context.ts'
 import { EXIT } from './exit-codes.ts'
 import { main } from './main.ts'
-
-interface Answer {
-  readonly status?: number
-  readonly body: unknown
-}
-
-/** Runs `cxrlab` against a server that answers each `METHOD path` from a list. */
-async function cli(args: readonly string[], answers: Readonly<Record<string, Answer>> = {}) {
-  const seen: { readonly line: string; readonly body: string; readonly headers: IncomingMessage['headers'] }[] = []
-  const server = createServer(async (request, response) => {
-    let body = ''
-    for await (const chunk of request) body += String(chunk)
-    const line = `${request.method} ${request.url}`
-    seen.push({ line, body, headers: request.headers })
-    const answer = answers[line]
-    const problem = { status: 404, code: 'unknown-route', detail: `nothing answers ${line}`, errors: [] }
-    const text = answer === undefined ? problem : answer.body
-    response.writeHead(answer?.status ?? (answer ? 200 : 404), { 'content-type': 'application/json', connection: 'close' })
-    response.end(typeof text === 'string' ? text : JSON.stringify(text))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(async () => await new Promise<void>((resolve) => server.close(() => resolve())))
-  const printed: string[] = []
-  const noted: string[] = []
-  const terminal: Terminal = { print: (text) => printed.push(text), note: (text) => noted.push(text), isTty: false, now: () => 0 }
-  const { port } = server.address() as AddressInfo
-  const code = await main([...args, '--api', `http://127.0.0.1:${port}`], terminal)
-  return { code, out: printed.join('\n'), err: noted.join('\n'), seen }
-}
+import { cli } from './testing/run-cli.ts'
 
 async function gridFile(text: string): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'cxrlab-main-'))
@@ -144,15 +116,6 @@ describe('cxrlab and its api', () => {
     })
     expect(seen).toHaveLength(2)
     expect(out.split('\n')).toHaveLength(4)
-  })
-
-  it('cancels a grid where no run has the id', async () => {
-    const { code, out, seen } = await cli(['cancel', 'abcdef'], {
-      'POST /v1/grids/abcdef/cancel': { body: { gridId: 'abcdef'.repeat(10), cancelledRuns: 2 } },
-    })
-    expect(code).toBe(EXIT.ok)
-    expect(seen.map(({ line }) => line)).toEqual(['POST /v1/runs/abcdef/cancel', 'POST /v1/grids/abcdef/cancel'])
-    expect(out).toContain('2 runs cancelled')
   })
 
   it('prints results in the asked format as they come', async () => {

@@ -3,13 +3,16 @@ import { Command, CommanderError } from 'commander'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { createApiClient } from './client/api-client.ts'
 import type { Context, Terminal } from './commands/context.ts'
+import { addControl } from './commands/control.ts'
 import { addDatasets } from './commands/datasets.ts'
 import { addGrids } from './commands/grids.ts'
+import { addKeys } from './commands/keys.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addRuns } from './commands/runs.ts'
 import { addSubmit } from './commands/submit.ts'
 import { addUp } from './commands/up.ts'
 import { addWatch } from './commands/watch.ts'
+import { addWorkers } from './commands/workers.ts'
 import { readConfig } from './config.ts'
 import { CliError, GridFileError } from './errors.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
@@ -29,7 +32,7 @@ export async function main(args: readonly string[], terminal: Terminal = realTer
   const context: Context = {
     terminal,
     config,
-    api: () => createApiClient(program.opts<{ api: string }>().api),
+    api: () => createApiClient(program.opts<{ api: string }>().api, { apiKey: config.apiKey }),
     json: () => program.opts<{ json: boolean }>().json,
     exit: (code) => {
       exitCode = code
@@ -43,7 +46,8 @@ export async function main(args: readonly string[], terminal: Terminal = realTer
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.print(text.trimEnd()), writeErr: (text) => terminal.note(text.trimEnd()) })
     .showHelpAfterError('(cxrlab --help tells more)')
-  for (const add of [addUp, addSubmit, addWatch, addGrids, addRuns, addDatasets, addMigrate]) add(program, context)
+  for (const add of [addUp, addSubmit, addWatch, addGrids, addRuns, addControl, addWorkers, addDatasets, addKeys, addMigrate])
+    add(program, context)
   inheritSettings(program)
   try {
     await program.parseAsync([...args], { from: 'user' })

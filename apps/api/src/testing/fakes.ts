@@ -3,6 +3,8 @@ import { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import type { DatasetKind, RunKind } from '#libs/experiments'
 import {
+  type ControlAction,
+  type ControlOutcome,
   type DatasetStore,
   type GridResultRow,
   type GridStore,
@@ -10,20 +12,22 @@ import {
   type LabEvent,
   type LabReader,
   type LedgerRow,
-  type Page,
-  type Paged,
   type RegisteredDataset,
   RUN_STATES,
   type RunControl,
   type RunDetail,
+  type RunSelector,
   type RunState,
+  type SeriesReader,
   type StateCounts,
   type StoredMetric,
   type SubmitGrid,
   type SubmittedGrid,
+  type WorkerView,
 } from '#libs/runs'
 import { createLogger, createRegistry } from '#libs/telemetry'
 import type { ApiDeps, ApiOptions } from '../deps.ts'
+import { type FakeAccess, fakeAccess, paged } from './fake-access.ts'
 
 export const RUN_ID = 'a1b2c3d4e5f6'.padEnd(64, '0')
 export const GRID_ID = '9f8e7d6c5b4a'.padEnd(64, '1')
@@ -64,6 +68,7 @@ export function runOf(changes: Partial<RunDetail> = {}): RunDetail {
         ending: 'succeeded',
         message: null,
         worker: 'w',
+        microBatch: null,
         startedAt: START,
         endedAt: START,
       },
@@ -84,6 +89,7 @@ export const pointOf = (changes: Partial<LedgerRow['point']> = {}): LedgerRow['p
   pretrainDataset: 'nih',
   dataset: 'nih',
   mode: 'linear',
+  trainedOn: null,
   labels: 'findings',
   labelFraction: 1,
   evaluate: RUN_ID,
@@ -94,6 +100,7 @@ export const pointOf = (changes: Partial<LedgerRow['point']> = {}): LedgerRow['p
 /** Everything that the fakes answer from, and everything that was written to them. */
 export interface FakeLab {
   readonly deps: ApiDeps
+  readonly access: FakeAccess
   readonly submitted: SubmitGrid[]
   readonly registered: RegisteredDataset[]
   readonly fingerprinted: { readonly kind: DatasetKind; readonly root: string }[]
@@ -101,8 +108,9 @@ export interface FakeLab {
   readonly runs: RunDetail[]
   readonly results: GridResultRow[]
   readonly metrics: StoredMetric[]
+  readonly workers: WorkerView[]
   readonly files: Map<string, string>
-  readonly cancelled: string[]
+  readonly acted: { readonly action: ControlAction; readonly selector: RunSelector; readonly priority?: number }[]
   /** Makes every question to the store fail. */
   breakStore(error: Error): void
   /** What the next submissions throw. */
@@ -114,6 +122,7 @@ export interface FakeLab {
 }
 
 export const TEST_OPTIONS: ApiOptions = {
+  auth: 'off',
   gridPointLimit: 50,
   bodyLimitBytes: 64 * 1024,
   datasetRoots: [],
@@ -133,11 +142,13 @@ export function fakeLab(): FakeLab {
     runs: [runOf()],
     results: [] as GridResultRow[],
     metrics: [] as StoredMetric[],
+    workers: [] as WorkerView[],
     files: new Map([[`runs/${RUN_ID}/pack/index.json`, '{"a":1}']]),
-    cancelled: [] as string[],
+    acted: [] as FakeLab['acted'][number][],
   }
   const failures: { store?: Error; submit?: Error } = {}
   const wakers = new Set<() => void>()
+  const access = fakeAccess()
   const { reader, waiting } = fakeReader(state, failures, wakers)
   const logger: FastifyBaseLogger = createLogger({ service: 'api', level: 'silent' })
   const deps: ApiDeps = {
@@ -145,6 +156,10 @@ export function fakeLab(): FakeLab {
     datasets: fakeDatasets(state),
     reader,
     control: fakeControl(state),
+    workers: { workers: async () => state.workers },
+    series: fakeSeries(state),
+    apiKeys: access.keys,
+    audit: access.audit,
     objectStore: fakeObjects(state.files),
     fingerprint: async (kind, root) => {
       state.fingerprinted.push({ kind, root })
@@ -156,6 +171,7 @@ export function fakeLab(): FakeLab {
   return {
     ...state,
     deps,
+    access,
     breakStore: (error) => {
       failures.store = error
     },
@@ -170,7 +186,7 @@ export function fakeLab(): FakeLab {
   }
 }
 
-type State = Omit<FakeLab, 'deps' | 'breakStore' | 'refuseSubmit' | 'emit' | 'waiting'>
+type State = Omit<FakeLab, 'deps' | 'access' | 'breakStore' | 'refuseSubmit' | 'emit' | 'waiting'>
 
 function fakeGrids(state: State, failures: { submit?: Error }): GridStore {
   return {
@@ -203,17 +219,36 @@ function fakeDatasets({ registered }: State): DatasetStore {
   }
 }
 
-function fakeControl({ cancelled, runs }: State): RunControl {
+/** Every run changes at once; `acted` remembers what was asked for. */
+function fakeControl({ acted, runs }: State): RunControl {
+  const act =
+    (action: ControlAction) =>
+    async (selector: RunSelector, priority?: number): Promise<ControlOutcome> => {
+      acted.push({ action, selector, ...(priority !== undefined && { priority }) })
+      const refusals = runs
+        .filter(({ state }) => state === 'failed')
+        .map(({ id, state }) => ({ runId: id, state, reason: 'wrong-state' as const }))
+      return { matched: runs.length, changed: runs.length - refusals.length, asked: 0, refused: refusals.length, refusals }
+    }
   return {
-    async cancelRun(id) {
-      cancelled.push(id)
-      return runs.some((run) => run.id === id) ? 'cancelled' : undefined
-    },
-    async cancelGrid(id) {
-      cancelled.push(id)
-      return 3
-    },
-    retryRun: async () => 'queued',
+    pause: act('pause'),
+    resume: act('resume'),
+    cancel: act('cancel'),
+    retry: act('retry'),
+    setPriority: act('priority'),
+  }
+}
+
+/** One bucket a stored point. */
+function fakeSeries({ metrics }: State): SeriesReader {
+  return {
+    metricNames: async () => [...new Set(metrics.map(({ name }) => name))].sort(),
+    series: async (_runId, { name, buckets, fromStep = 0, toStep = Number.POSITIVE_INFINITY }) =>
+      metrics
+        .filter((point) => point.name === name && point.step >= fromStep && point.step <= toStep)
+        .slice(0, buckets)
+        .map(({ step, value }) => ({ fromStep: step, toStep: step, count: 1, min: value, max: value, mean: value })),
+    stepTimes: async () => undefined,
   }
 }
 
@@ -290,11 +325,4 @@ function fakeReader(state: State, failures: { store?: Error }, wakers: Set<() =>
       }),
   }
   return { reader, waiting: () => wakers.size }
-}
-
-/** The cursor of the fakes is the number of items before the page. */
-function paged<T>(items: readonly T[], { cursor, limit }: Page): Paged<T> {
-  const start = Number(cursor ?? 0)
-  const next = start + limit
-  return { items: items.slice(start, next), nextCursor: next < items.length ? String(next) : null }
 }

@@ -51,6 +51,7 @@ export const ledgerRowSchema = z
       pretrainDataset: z.string(),
       dataset: z.string(),
       mode: z.enum(EVALUATION_MODES),
+      trainedOn: z.string().nullish().describe('of a transfer: what its classifier was trained as'),
       labels: z.enum(LABEL_SETS),
       labelFraction: z.number(),
       evaluate: z.string().describe('run id of the evaluation'),

@@ -8,6 +8,7 @@ export interface ApiClient {
   get(path: string): Promise<unknown>
   text(path: string): Promise<string>
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<unknown>
+  delete(path: string): Promise<void>
 }
 
 const problemSchema = z.object({
@@ -19,17 +20,27 @@ const problemSchema = z.object({
 
 const TIMEOUT_MS = 120_000
 
+export interface ApiClientOptions {
+  /** Sent with every request. */
+  readonly apiKey?: string | undefined
+  readonly fetcher?: typeof fetch
+}
+
 /** @throws CliError where `url` is no http(s) address. */
-export function createApiClient(url: string, fetcher: typeof fetch = fetch): ApiClient {
+export function createApiClient(url: string, { apiKey, fetcher = fetch }: ApiClientOptions = {}): ApiClient {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new CliError('api-url-invalid', EXIT.usage, `"${url}" is not an http:// address (--api or CXRLAB_API)`)
   }
   const base = url.replace(/\/+$/, '')
 
-  async function send(path: string, init: RequestInit): Promise<Response> {
+  async function send(
+    path: string,
+    init: RequestInit & { readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<Response> {
     let response: Response
     try {
-      response = await fetcher(`${base}${path}`, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) })
+      const headers = { ...init.headers, ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }) }
+      response = await fetcher(`${base}${path}`, { ...init, headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
     } catch (error) {
       throw new CliError(
         'api-unreachable',
@@ -53,6 +64,7 @@ export function createApiClient(url: string, fetcher: typeof fetch = fetch): Api
       const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
       return await jsonOf(await send(path, { method: 'POST', headers: { ...type, ...headers }, ...sent }), base)
     },
+    delete: async (path) => void (await send(path, { method: 'DELETE' })),
   }
 }
 

@@ -74,8 +74,51 @@ export const datasetSchema = z.object({ name: z.string(), kind: z.string(), fing
 export const datasetsSchema = z.object({ items: z.array(datasetSchema) })
 export type Dataset = z.output<typeof datasetSchema>
 
-export const cancelledGridSchema = z.object({ gridId: z.string(), cancelledRuns: z.number() })
-export const runStateAnswerSchema = z.object({ id: z.string(), state: z.string() })
+/** Of an action on a run (`id`, `state`), a grid (`gridId`) or a selection. */
+export const outcomeSchema = z.object({
+  id: z.string().optional(),
+  state: z.string().optional(),
+  gridId: z.string().optional(),
+  matched: z.number(),
+  changed: z.number(),
+  asked: z.number(),
+  refused: z.number(),
+  refusals: z.array(z.object({ runId: z.string(), state: z.string(), reason: z.string() })),
+})
+export type Outcome = z.output<typeof outcomeSchema>
+
+export const workerSchema = z.object({
+  id: z.string(),
+  resourceClass: z.string(),
+  engine: z.string(),
+  slots: z.number(),
+  alive: z.boolean(),
+  draining: z.string().nullable(),
+  lastSeenAt: z.string(),
+  attempts: z.array(z.object({ runId: z.string(), title: z.string() })),
+})
+export type Worker = z.output<typeof workerSchema>
+
+export const keySchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  owner: z.string(),
+  role: z.string(),
+  createdAt: z.string(),
+  lastUsedAt: z.string().nullable(),
+  revokedAt: z.string().nullable(),
+})
+export type Key = z.output<typeof keySchema>
+export const createdKeySchema = keySchema.extend({ key: z.string() })
+
+export const auditEventSchema = z.object({
+  at: z.string(),
+  actor: z.string(),
+  action: z.string(),
+  subject: z.string(),
+  data: z.record(z.string(), z.unknown()),
+})
+export type AuditEvent = z.output<typeof auditEventSchema>
 
 export function pageSchema<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() })

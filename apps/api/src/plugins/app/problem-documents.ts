@@ -6,6 +6,7 @@ export default fp(async (app) => {
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request.url)
     if (problem.status >= 500) request.log.error({ err: error, status: problem.status }, 'request failed')
+    reply.problemCode = problem.code
     return reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem)
   })
   app.setNotFoundHandler((request, reply) => {

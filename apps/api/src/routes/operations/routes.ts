@@ -7,7 +7,8 @@ import { problems } from '../../wire/common.ts'
 
 const tags = ['operations']
 const statusSchema = z.object({ status: z.literal('ok') })
-const config = { rateLimit: false } as const
+/** Probes and scrapers carry no key; what they see are counts, never an id. */
+const config = { rateLimit: false, role: 'open' } as const
 
 const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { deps }) => {
   const { reader, registry } = deps

@@ -12,6 +12,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: 
   { deps, options },
 ) => {
   app.post('/', {
+    config: { role: 'admin', action: 'dataset.register' },
     schema: {
       tags,
       summary: 'Register a data set',
@@ -21,6 +22,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: 
     },
     handler: async (request, reply) => {
       const { name, kind } = request.body
+      request.auditSubject = name
       const root = await allowedRoot(request.body.root, options.datasetRoots)
       const fingerprint = await deps.fingerprint(kind, root)
       const known = await deps.datasets.dataset(name)
@@ -30,6 +32,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: 
   })
 
   app.get('/', {
+    config: { role: 'read' },
     schema: { tags, summary: 'List data sets by name', response: { 200: z.object({ items: z.array(datasetSchema) }) } },
     handler: async () => {
       const datasets = await deps.datasets.datasets()

@@ -2,9 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ApiDeps } from '../../../deps.ts'
-import { invalidField, notFound } from '../../../errors.ts'
+import { invalidField } from '../../../errors.ts'
 import { problems, runIdParams } from '../../../wire/common.ts'
 import { eventSchema, type WireEvent, wireEvent } from '../../../wire/event.ts'
+import { resolveGrid } from '../grids/resolve-grid.ts'
 import { resolveRun } from '../runs/resolve-run.ts'
 import { type EventFilter, eventsAfter } from './event-stream.ts'
 
@@ -42,6 +43,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
   const response = { 200: pageSchema, ...problems(400, 404, 422) }
 
   app.get('/events', {
+    config: { role: 'read' },
     sse: 'dual',
     schema: {
       tags: ['events'],
@@ -55,13 +57,13 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
     },
     handler: async (request, reply): Promise<never> => {
       const { grid } = request.query
-      const gridId = grid === undefined ? undefined : await reader.resolveGrid(grid)
-      if (grid !== undefined && gridId === undefined) throw notFound('grid', grid)
+      const gridId = grid === undefined ? undefined : await resolveGrid(reader, grid)
       return (await answer(request, reply, gridId === undefined ? {} : { gridId }, request.query)) as never
     },
   })
 
   app.get('/runs/:id/events', {
+    config: { role: 'read' },
     sse: 'dual',
     schema: {
       tags: ['events'],

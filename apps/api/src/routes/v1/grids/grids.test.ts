@@ -164,13 +164,6 @@ describe('reading grids', () => {
     expect(items).toEqual([{ point: pointOf(), state: 'succeeded', pretrainState: 'succeeded', message: null }])
   })
 
-  it('cancels', async () => {
-    const { app, lab } = await appOnFakes()
-    const answer = await app.inject({ method: 'POST', url: '/v1/grids/demo/cancel' })
-    expect(answer.json()).toEqual({ gridId: GRID_ID, cancelledRuns: 3 })
-    expect(lab.cancelled).toEqual([GRID_ID])
-  })
-
   it.each(['limit=0', 'limit=501', 'limit=ten', 'page=2'])('refuses paging with %s', async (query) => {
     const { app } = await appOnFakes()
     const answer = await app.inject(`/v1/grids?${query}`)

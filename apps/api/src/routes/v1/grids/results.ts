@@ -24,6 +24,7 @@ interface Options {
 
 export const resultsRoutes: FastifyPluginAsyncZod<Options> = async (app, { deps, resolve }) => {
   app.get('/:id/results', {
+    config: { role: 'read' },
     schema: {
       tags: ['grids'],
       summary: 'Results as json, csv, latex, markdown or a plain table',

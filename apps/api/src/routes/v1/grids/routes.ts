@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { gridRequestSchema } from '#libs/experiments'
 import type { ApiDeps, ApiOptions } from '../../../deps.ts'
 import { notFound } from '../../../errors.ts'
+import { actorOf } from '../../../route-config.ts'
 import { bodyAsItCame } from '../../../validation.ts'
 import { flag, gridIdParams, pagedSchema, pageOf, pageQuery, problems } from '../../../wire/common.ts'
 import {
@@ -15,6 +16,8 @@ import {
   wireLedgerRow,
   wireSubmitted,
 } from '../../../wire/grid.ts'
+import { gridActionRoutes } from '../control/grid-actions.ts'
+import { resolveGrid } from './resolve-grid.ts'
 import { resultsRoutes } from './results.ts'
 import { submitGrid } from './submit.ts'
 
@@ -24,13 +27,10 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: 
   app,
   { deps, options },
 ) => {
-  const resolve = async (idOrName: string): Promise<string> => {
-    const id = await deps.reader.resolveGrid(idOrName)
-    if (id === undefined) throw notFound('grid', idOrName)
-    return id
-  }
+  const resolve = (idOrName: string) => resolveGrid(deps.reader, idOrName)
 
   app.post('/', {
+    config: { role: 'submit', action: 'grid.submit' },
     schema: {
       tags,
       summary: 'Submit a grid',
@@ -45,13 +45,16 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: 
     handler: async (request, reply) => {
       const { dryRun } = request.query
       const idempotencyKey = request.headers['idempotency-key'] ?? null
-      const grid = await submitGrid(deps, options, { body: request.body, idempotencyKey, dryRun })
+      const { owner } = actorOf(request)
+      const grid = await submitGrid(deps, options, { body: request.body, owner, idempotencyKey, dryRun })
+      request.auditSubject = dryRun ? false : grid.gridId
       if (!dryRun) reply.header('location', `/v1/grids/${grid.gridId}`)
       return reply.code(grid.created && !dryRun ? 201 : 200).send(wireSubmitted(grid, dryRun))
     },
   })
 
   app.get('/', {
+    config: { role: 'read' },
     schema: {
       tags,
       summary: 'List grids, newest first',
@@ -65,6 +68,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: 
   })
 
   app.get('/:id', {
+    config: { role: 'read' },
     schema: {
       tags,
       summary: 'One grid with its counts',
@@ -79,6 +83,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: 
   })
 
   app.get('/:id/points', {
+    config: { role: 'read' },
     schema: {
       tags,
       summary: 'The ledger: every point of the grid and what became of it',
@@ -92,19 +97,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: 
     },
   })
 
-  app.post('/:id/cancel', {
-    schema: {
-      tags,
-      summary: 'Cancel all runs of the grid that no other live grid wants',
-      params: gridIdParams,
-      response: { 200: z.object({ gridId: z.string(), cancelledRuns: z.int() }), ...problems(400, 404) },
-    },
-    handler: async (request) => {
-      const gridId = await resolve(request.params.id)
-      return { gridId, cancelledRuns: await deps.control.cancelGrid(gridId) }
-    },
-  })
-
+  await app.register(gridActionRoutes, { deps })
   await app.register(resultsRoutes, { deps, resolve })
 }
 

@@ -3,11 +3,9 @@ import { type DatasetFacts, expandGrid, parseGridRequest } from '#libs/experimen
 import type { SubmittedGrid } from '#libs/runs'
 import type { ApiDeps, ApiOptions } from '../../../deps.ts'
 
-/** Until API keys name their owners, all grids belong to one. */
-const OWNER_WITHOUT_KEYS = 'local'
-
 export interface Submission {
   readonly body: unknown
+  readonly owner: string
   readonly idempotencyKey: string | null
   readonly dryRun: boolean
 }
@@ -24,6 +22,6 @@ export async function submitGrid(
     registered.map(({ name, kind, fingerprint }) => [name, { name, kind, fingerprint }] as const),
   )
   const plan = expandGrid(request, facts, { limit: options.gridPointLimit })
-  const { idempotencyKey, dryRun } = submission
-  return await deps.grids.submit({ request, plan, owner: OWNER_WITHOUT_KEYS, idempotencyKey, dryRun })
+  const { owner, idempotencyKey, dryRun } = submission
+  return await deps.grids.submit({ request, plan, owner, idempotencyKey, dryRun })
 }

@@ -16,6 +16,7 @@ const folderOf = (runId: string) => `runs/${runId}/`
 
 export const artifactRoutes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { deps }) => {
   app.get('/:id/artifacts', {
+    config: { role: 'read' },
     schema: {
       tags,
       summary: 'Artifacts of a run and its files',
@@ -29,6 +30,7 @@ export const artifactRoutes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> =
   })
 
   app.get('/:id/artifacts/*', {
+    config: { role: 'read' },
     schema: {
       tags,
       summary: 'One file of a run',

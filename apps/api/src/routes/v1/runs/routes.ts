@@ -13,16 +13,19 @@ import {
   wireRunDetail,
   wireWhy,
 } from '../../../wire/run.ts'
+import { runActionRoutes } from '../control/run-actions.ts'
+import { selectionActionRoutes } from '../control/selection-actions.ts'
+import { resolveGrid } from '../grids/resolve-grid.ts'
 import { artifactRoutes } from './artifacts.ts'
 import { resolveRun } from './resolve-run.ts'
 
 const tags = ['runs']
-const stateSchema = z.object({ id: z.string(), state: runStateSchema })
 
 const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { deps }) => {
-  const { reader, control } = deps
+  const { reader } = deps
 
   app.get('/', {
+    config: { role: 'read' },
     schema: {
       tags,
       summary: 'List runs, newest first',
@@ -36,8 +39,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
     },
     handler: async (request) => {
       const { grid, kind, state } = request.query
-      const gridId = grid === undefined ? undefined : await reader.resolveGrid(grid)
-      if (grid !== undefined && gridId === undefined) throw notFound('grid', grid)
+      const gridId = grid === undefined ? undefined : await resolveGrid(reader, grid)
       const filter = { ...(gridId && { gridId }), ...(kind && { kind }), ...(state && { state }) }
       const page = await reader.runs(filter, pageOf(request.query))
       return { items: page.items.map(wireRun), nextCursor: page.nextCursor }
@@ -45,6 +47,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
   })
 
   app.get('/:id', {
+    config: { role: 'read' },
     schema: { tags, summary: 'One run', params: runIdParams, response: { 200: runDetailSchema, ...problems(400, 404, 422) } },
     handler: async (request) => {
       const run = await reader.run(request.params.id)
@@ -54,6 +57,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
   })
 
   app.get('/:id/metrics', {
+    config: { role: 'read' },
     schema: {
       tags,
       summary: 'Measurements of a run by step',
@@ -79,6 +83,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
   })
 
   app.get('/:id/why', {
+    config: { role: 'read' },
     schema: {
       tags,
       summary: 'What the run waits for, or how it ended',
@@ -92,22 +97,8 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
     },
   })
 
-  const actions = {
-    cancel: { act: control.cancelRun.bind(control), summary: 'Cancel the run' },
-    retry: { act: control.retryRun.bind(control), summary: 'Queue a run again that failed or was cancelled' },
-  } as const
-  for (const [name, { act, summary }] of Object.entries(actions)) {
-    app.post(`/:id/${name}`, {
-      schema: { tags, summary, params: runIdParams, response: { 200: stateSchema, ...problems(400, 404, 409, 422) } },
-      handler: async (request) => {
-        const id = await resolveRun(reader, request.params.id)
-        const state = await act(id)
-        if (state === undefined) throw notFound('run', request.params.id)
-        return { id, state }
-      },
-    })
-  }
-
+  await app.register(runActionRoutes, { deps })
+  await app.register(selectionActionRoutes, { deps })
   await app.register(artifactRoutes, { deps })
 }
 

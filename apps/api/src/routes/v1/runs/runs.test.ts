@@ -36,18 +36,9 @@ describe('runs', () => {
     expect(answer.headers['content-type']).toContain('application/problem+json')
   })
 
-  it('says why, cancels and retries', async () => {
-    const { app, lab } = await appOnFakes()
+  it('says why', async () => {
+    const { app } = await appOnFakes()
     expect((await app.inject(`/v1/runs/${RUN_ID}/why`)).json()).toMatchObject({ sentence: 'waits for a worker', runsAhead: 2 })
-    expect((await app.inject({ method: 'POST', url: `/v1/runs/${RUN_ID.slice(0, 8)}/cancel` })).json()).toEqual({
-      id: RUN_ID,
-      state: 'cancelled',
-    })
-    expect(lab.cancelled).toEqual([RUN_ID])
-    expect((await app.inject({ method: 'POST', url: `/v1/runs/${RUN_ID}/retry` })).json()).toEqual({
-      id: RUN_ID,
-      state: 'queued',
-    })
   })
 
   it('gives metrics; a value that is no number is null', async () => {
