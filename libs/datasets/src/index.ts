@@ -7,7 +7,7 @@ export { type PreparedPack, type PrepareRequest, preparePack } from './pack/prep
 export { makePhantomNih } from './phantom/make-phantom.ts'
 export type { PhantomSize } from './phantom/patients.ts'
 export { readDataset } from './read-dataset.ts'
-export { DATASET_READERS, readerOf } from './readers.ts'
+export { readerOf } from './readers.ts'
 export * from './record.ts'
 export { type DatasetAccess, type DatasetAddress, type DatasetSource, withSource } from './source.ts'
 export { dataSources } from './sources/data-sources.ts'

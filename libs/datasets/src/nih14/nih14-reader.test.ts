@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NO_DATASET_OPTIONS } from '#libs/experiments'
-import { fingerprintDataset, makePhantomNih, readDataset, readerOf } from '../index.ts'
+import { fingerprintDataset, makePhantomNih, readDataset } from '../index.ts'
 
 const OPTIONS = {
   includeNoFinding: true,
@@ -96,16 +96,14 @@ describe('bad input to the NIH ChestX-ray14 reader', () => {
     await rm(join(root, 'images_001/images', name))
     await rm(join(root, 'images_002/images', name))
     await expect(readDataset(nih(root), OPTIONS)).rejects.toThrow(/1 listed images have no file.*csv:\d+/)
+    const { records, notes } = await readDataset(nih(root), { ...OPTIONS, onBrokenImage: 'skip' })
+    expect([records.length, notes['images without a file left out']]).toEqual([11, 1])
   })
 
   it('a folder of another kind, or none, is refused by the fingerprint too', async () => {
     await expect(fingerprintDataset(nih(home))).rejects.toThrow('not an NIH ChestX-ray14 folder')
     await expect(fingerprintDataset(nih(join(home, 'nowhere')))).rejects.toThrow('root of the data set cannot be read')
-    await expect(fingerprintDataset({ ...nih(good), kind: 'chexpert' })).rejects.toThrow('no reader for "chexpert" yet')
-  })
-
-  it('a kind without a reader is named', () => {
-    expect(() => readerOf('mimic-cxr')).toThrow('no reader for "mimic-cxr" yet')
+    await expect(fingerprintDataset({ ...nih(good), kind: 'chexpert' })).rejects.toThrow('CheXpert-v1.0: train.csv')
   })
 })
 
@@ -118,6 +116,16 @@ it('no patient stands in two splits, and ages above 120 are missing', async () =
   const pairs = new Set(records.map((one) => `${one.patient} ${one.split}`))
   expect(pairs.size).toBe(10)
   expect(await fingerprintDataset(nih(root))).not.toBe(await fingerprintDataset(nih(good)))
+})
+
+it('images in one folder read as those in many', async () => {
+  const root = join(home, 'one-folder')
+  await cp(good, root, { recursive: true })
+  await cp(join(root, 'images_001/images'), join(root, 'images'), { recursive: true })
+  await rm(join(root, 'images_001'), { recursive: true })
+  const { records } = await readDataset(nih(root), OPTIONS)
+  expect(records).toHaveLength(12)
+  expect(records[0]?.file).toMatch(/^images\/0000/)
 })
 
 it('both editions of the table read alike', async () => {

@@ -22,8 +22,11 @@ async function readNih14(
   const test = parseImageList(await text(TEST_LIST), TEST_LIST)
   checkLists(trainValidation, test, rows)
   const listed = [...trainValidation.keys(), ...test.keys()].map((id) => rows.get(id)!).sort((a, b) => (a.id < b.id ? -1 : 1))
-  const kept = listed.filter((row) => options.includeNoFinding || !row.noFinding)
-  const paths = filesByName(images, listed, table)
+  const paths = filesByName(images)
+  const absent = listed.filter((row) => !paths.has(row.id))
+  refuseAbsent(absent, table, options)
+  const found = listed.filter((row) => paths.has(row.id))
+  const kept = found.filter((row) => options.includeNoFinding || !row.noFinding)
   const patients = (list: ImageList) => new Set([...list.keys()].map((id) => rows.get(id)!.patient))
   const splits = splitPatients(patients(trainValidation), patients(test), options)
   const records = kept.map((row): ImageRecord => {
@@ -31,10 +34,10 @@ async function readNih14(
     return { id, patient, sex, age, view, labels, ...NIH14_UNKNOWN, file: paths.get(id)!, split: splits.get(patient)! }
   })
   if (records.length === 0) throw new SpecError('no image is left to prepare', { field: 'includeNoFinding' })
-  return { labelNames: NIH14_LABELS, records, notes: notesOf(rows, listed, kept) }
+  return { labelNames: NIH14_LABELS, records, notes: notesOf(rows, listed, found, kept) }
 }
 
-function filesByName(images: readonly { file: string }[], rows: readonly Nih14Row[], table: string): Map<string, string> {
+function filesByName(images: readonly { file: string }[]): Map<string, string> {
   const files = new Map<string, string>()
   for (const { file } of images) {
     const name = file.slice(file.lastIndexOf('/') + 1)
@@ -42,17 +45,24 @@ function filesByName(images: readonly { file: string }[], rows: readonly Nih14Ro
     if (other) throw new SpecError(`the image lies twice, also at ${other}`, { file })
     files.set(name, file)
   }
-  const missing = rows.filter((row) => !files.has(row.id))
-  const [first] = missing
-  if (first)
-    throw new SpecError(`${missing.length} listed images have no file, the first on this line`, { file: table, line: first.line })
   return files
 }
 
-function notesOf(rows: ReadonlyMap<string, Nih14Row>, listed: readonly Nih14Row[], kept: readonly Nih14Row[]) {
+function refuseAbsent([first, ...rest]: readonly Nih14Row[], file: string, { onBrokenImage }: ReadOptions): void {
+  if (!first || onBrokenImage === 'skip') return
+  throw new SpecError(`${rest.length + 1} listed images have no file, the first on this line`, { file, line: first.line })
+}
+
+function notesOf(
+  rows: ReadonlyMap<string, Nih14Row>,
+  listed: readonly Nih14Row[],
+  found: readonly Nih14Row[],
+  kept: readonly Nih14Row[],
+) {
   return {
     'rows in no list': rows.size - listed.length,
-    'rows without finding left out': listed.length - kept.length,
+    'images without a file left out': listed.length - found.length,
+    'rows without finding left out': found.length - kept.length,
     'impossible ages': kept.filter((row) => Number.isNaN(row.age)).length,
   }
 }
