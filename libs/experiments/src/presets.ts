@@ -41,7 +41,6 @@ export function presetPrepare(preset: PresetName, dataset: string): PrepareSpec 
     includeNoFinding: preset !== 'paper',
     dropAllZero: preset === 'paper',
     uncertain: 'zeros',
-    splitRule: 'official',
     validationFraction: 0.1,
     splitSeed: SPLIT_SEED,
   }

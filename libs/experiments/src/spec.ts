@@ -32,8 +32,6 @@ export const prepareSpecSchema = z.strictObject({
   /** CheXpert: whether test images without any positive label are left out. */
   dropAllZero: z.boolean(),
   uncertain: z.enum(['zeros', 'ones', 'ignore']),
-  /** MIMIC-CXR-JPG: the data set's own split, patients with an ICU stay as test, or a split file beside the data set. */
-  splitRule: z.enum(['official', 'icu', 'file']),
   /** Share of train_val cut off by patient where the data set brings no validation split. */
   validationFraction: z.number().gt(0).lt(0.5),
   splitSeed: seedField,

@@ -21,7 +21,6 @@ const PREPARE = {
   onBrokenImage: 'fail',
   includeNoFinding: true,
   dropAllZero: false,
-  splitRule: 'official',
   uncertain: 'zeros',
   validationFraction: 0.1,
   splitSeed: 1,
