@@ -3,7 +3,7 @@ import type { MsnConfig } from './config.ts'
 import { msnInitialState, msnProbeStep, msnTrainStep } from './msn-step.ts'
 import { msnScalars } from './schedules.ts'
 import type { StateArrays } from './step.ts'
-import { drawsFor, miniConfig, noiseBatch, runStep } from './testing.ts'
+import { drawsFor, farthest, miniConfig, noiseBatch, runStep } from './testing.ts'
 
 const BATCH = 5
 const perSize: MsnConfig = {
@@ -29,8 +29,6 @@ function train(config: MsnConfig, steps: number): { state: StateArrays; losses: 
   }
   return { state, losses }
 }
-
-const farthest = (a: Float32Array, b: Float32Array): number => a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0)
 
 describe.each([
   ['with EHR and joint BatchNorm', miniConfig],

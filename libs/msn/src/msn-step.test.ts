@@ -5,7 +5,7 @@ import { msnBatch } from './msn-batch.ts'
 import { MSN_OUTPUTS, msnInitialState, msnProbeStep, msnTrainStep } from './msn-step.ts'
 import { msnScalars } from './schedules.ts'
 import type { StateArrays } from './step.ts'
-import { drawsFor, miniConfig, noiseBatch, noiseImages, runStep } from './testing.ts'
+import { drawsFor, kernelsOf, LOWERED_KERNELS, miniConfig, noiseBatch, noiseImages, runStep } from './testing.ts'
 import { tf } from './tf.ts'
 
 const BATCH = 4
@@ -127,27 +127,15 @@ describe('prototypes', () => {
 })
 
 describe('the step as a traced program', () => {
-  /** Kernels that every lowering knows. */
-  const LOWERED = [
-    ...['Add', 'Sub', 'Multiply', 'RealDiv', 'Maximum', 'Exp', 'Log', 'Sqrt', 'Rsqrt', 'Erf', 'Square', 'Sum', 'Mean', 'Max'],
-    ...['Reshape', 'Transpose', 'BatchMatMul', 'Slice', 'PadV2', 'Concat', 'SplitV', 'Tile', 'Cast', 'Fill', 'GreaterEqual'],
-    'Identity',
-  ]
-
   it('uses no kernel beyond the lowered ones', async () => {
     for (const config of [miniConfig, trained]) {
       const step = msnTrainStep(config, BATCH)
       const state = msnInitialState(config, drawsFor)
       const scalars = msnScalars(config, { step: 0, epoch: 0, stepsPerEpoch: 10 })
       const batch = noiseBatch(config, BATCH, 'kernels')
-      const profile = await tf.profile(() => {
-        runStep(step, state, batch, scalars)
-        return tf.scalar(0)
-      })
-      // Scopes are profiled too, under names that are no kernels'.
-      const kernels = profile.kernelNames.filter((name) => /^[A-Z]/.test(name))
+      const kernels = await kernelsOf(() => runStep(step, state, batch, scalars))
       expect(kernels.length).toBeGreaterThan(10)
-      expect(kernels.filter((name) => !LOWERED.includes(name))).toEqual([])
+      expect(kernels.filter((name) => !LOWERED_KERNELS.includes(name))).toEqual([])
     }
   })
 

@@ -1,5 +1,9 @@
 /** What this library's tests share: a mini configuration, reproducible draws and a bare eager runner. Not exported. */
 import type { MsnConfig } from './config.ts'
+import { dinoBatch } from './dino/batch.ts'
+import type { DinoConfig } from './dino/config.ts'
+import { maeBatch } from './mae/batch.ts'
+import type { MaeConfig } from './mae/config.ts'
 import type { Uniform } from './masks.ts'
 import { msnBatch } from './msn-batch.ts'
 import type { GreyImages } from './patches.ts'
@@ -53,6 +57,64 @@ export function noiseBatch(config: MsnConfig, batch: number, key: string): Recor
     ehr: ehr ? Float32Array.from({ length: batch * ehr.width }, () => Math.round(uniform())) : null,
     maskDraws: (sample, view) => drawsFor(`${key} mask ${sample} ${view}`),
   })
+}
+
+/** The images of miniConfig under DINO: two global views, three local ones, seven outputs, the last layer held for an epoch. */
+export const miniDino: DinoConfig = {
+  backbone: miniConfig.backbone,
+  views: { globalCount: 2, localCount: 3, localPx: 8 },
+  normalisation: miniConfig.normalisation,
+  head: { hiddenDim: 12, bottleneckDim: 6, outDim: 7, frozenEpochs: 1 },
+  loss: { studentTemperature: 0.1, teacherTemperature: 0.04, centreMomentum: 0.9 },
+  target: { momentum: [0.9, 1], apply: 'after-update' },
+  optimiser: miniConfig.optimiser,
+  epochs: 4,
+}
+
+/** The same images under MAE: 6 of 16 patches kept. */
+export const miniMae: MaeConfig = {
+  backbone: miniConfig.backbone,
+  normalisation: miniConfig.normalisation,
+  mask: { image: 0.6 },
+  decoder: { dim: 12, depth: 2, heads: 3, mlpRatio: 2 },
+  normPixels: false,
+  optimiser: miniConfig.optimiser,
+  epochs: 4,
+}
+
+export function noiseDinoBatch(config: DinoConfig, batch: number, key: string): Record<string, Float32Array> {
+  const { views, backbone } = config
+  return dinoBatch(config, batch, {
+    global: noiseImages(`${key} global`, batch * views.globalCount, backbone.imagePx),
+    local: views.localCount > 0 ? noiseImages(`${key} local`, batch * views.localCount, views.localPx) : null,
+  })
+}
+
+export function noiseMaeBatch(config: MaeConfig, batch: number, key: string): Record<string, Float32Array> {
+  return maeBatch(config, noiseImages(`${key} image`, batch, config.backbone.imagePx), (sample) =>
+    drawsFor(`${key} mask ${sample}`),
+  )
+}
+
+/** The largest distance of two arrays' values. */
+export const farthest = (a: Float32Array, b: Float32Array): number =>
+  a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0)
+
+/** Kernels that every engine's lowering knows. */
+export const LOWERED_KERNELS: readonly string[] = [
+  ...['Add', 'Sub', 'Multiply', 'RealDiv', 'Maximum', 'Exp', 'Log', 'Sqrt', 'Rsqrt', 'Erf', 'Square', 'Sum', 'Mean', 'Max'],
+  ...['Reshape', 'Transpose', 'BatchMatMul', 'Slice', 'PadV2', 'Concat', 'SplitV', 'Tile', 'Cast', 'Fill', 'GreaterEqual'],
+  ...['Softmax', 'Identity'],
+]
+
+/** Kernels that `run` calls on the eager backend. */
+export async function kernelsOf(run: () => unknown): Promise<string[]> {
+  const profile = await tf.profile(() => {
+    run()
+    return tf.scalar(0)
+  })
+  // Scopes are profiled too, under names that are no kernels'.
+  return profile.kernelNames.filter((name) => /^[A-Z]/.test(name))
 }
 
 /** One run of a step on plain arrays; `state` comes back whole, with what the step changed. */
