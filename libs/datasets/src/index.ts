@@ -1,3 +1,4 @@
+export { checkDataset, type DatasetCheck } from './check-dataset.ts'
 export { CHEXPERT_LABELS } from './chexpert-labels.ts'
 export { fingerprintDataset } from './fingerprint.ts'
 export { NIH14_LABELS } from './nih14/labels.ts'

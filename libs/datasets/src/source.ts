@@ -1,7 +1,13 @@
 /** A registered data set, opened: its files and those of its options. */
 import { basename, dirname, isAbsolute } from 'node:path'
 import { openObjectStore, type S3StoreOptions, StoreAccessError } from '#libs/artifacts'
-import { type DatasetKind, type DatasetOptions, datasetOptionProblems, NO_DATASET_OPTIONS } from '#libs/experiments'
+import {
+  type DatasetKind,
+  type DatasetOptions,
+  datasetOptionProblems,
+  isObjectAddress,
+  NO_DATASET_OPTIONS,
+} from '#libs/experiments'
 import { SpecError } from '#libs/training'
 import type { DatasetFiles } from './files/dataset-files.ts'
 import { folderFiles } from './files/folder-files.ts'
@@ -27,8 +33,6 @@ export interface DatasetSource {
   readonly split: { readonly files: DatasetFiles; readonly file: string } | null
   readonly options: DatasetOptions
 }
-
-export const isObjectAddress = (address: string): boolean => address.startsWith('s3://')
 
 /**
  * Runs `work` with the data set's files and removes local copies afterwards.

@@ -22,6 +22,24 @@ export type DatasetOptions = z.infer<typeof datasetOptionsSchema>
 
 export const NO_DATASET_OPTIONS: DatasetOptions = { mimicIv: null, split: null, splitRule: 'official' }
 
+/** A place in an object store; other addresses are folders. */
+export const isObjectAddress = (address: string): boolean => address.startsWith('s3://')
+
+/**
+ * The addresses of a list: folders and s3:// addresses, separated as the system separates folders. The colon of `s3://` separates
+ * nothing.
+ */
+export function splitAddresses(text: string, delimiter: string): string[] {
+  const parts = delimiter === ':' ? text.split(/:(?!\/\/)/) : text.split(delimiter)
+  return parts.filter((part) => part !== '')
+}
+
+/** Whether an s3:// address is `base` or lies below it. */
+export function isBelowObject(base: string, address: string): boolean {
+  const folder = base.replace(/\/+$/, '')
+  return !address.split('/').includes('..') && (address === folder || address.startsWith(`${folder}/`))
+}
+
 export interface DatasetOptionProblem {
   readonly field: keyof DatasetOptions
   readonly message: string

@@ -4,7 +4,6 @@ import { CHEXPERT_LABELS } from '../chexpert-labels.ts'
 import { sizedImages } from '../files/sized-images.ts'
 import type { DatasetInventory, DatasetReader, DatasetTable, ReadOptions } from '../record.ts'
 import type { DatasetSource } from '../source.ts'
-import { refuseCrossing } from '../splits/crossing.ts'
 import { type TableDatabase, withTableDatabase } from '../tables/table-database.ts'
 import { deriveEhr, loadMimicIv, unknownEhr } from './derive-ehr.ts'
 import { ID_COLUMNS, IMAGE_ID_RULES, loadImages, loadLabels } from './load-images.ts'
@@ -45,10 +44,7 @@ async function readMimic(source: DatasetSource, { images }: DatasetInventory, op
     await loadTables(database, source, tables, options)
     await records.take(database)
   })
-  const kept = records.finish()
-  if (source.options.splitRule === 'file') refuseCrossing(kept, tables.split?.name ?? '')
-  if (kept.length === 0) throw new SpecError(`no image is left to prepare: ${records.reasons()}`, { field: 'root' })
-  return { labelNames: CHEXPERT_LABELS, records: kept, notes: records.notes }
+  return { labelNames: CHEXPERT_LABELS, records: records.finish(), notes: records.notes }
 }
 
 /** Tables `image`, `label`, `ehr` and `split`. */

@@ -83,12 +83,6 @@ export class MimicRecords {
     return { ...Object.fromEntries(leftOut), 'impossible ages': this.#impossibleAges }
   }
 
-  /** Why nothing is left, in words. */
-  reasons(): string {
-    const counted = Object.entries(this.notes).flatMap(([note, count]) => (count > 0 ? [`${count} ${note}`] : []))
-    return counted.join(', ') || 'the metadata have no row'
-  }
-
   #takeChunk(chunk: DuckDBDataChunk): void {
     const columns = chunk.getColumns()
     // One buffer a chunk: 377,110 small ones would take more room than the labels.

@@ -1,8 +1,8 @@
 /** The official lists, and the validation split that is cut from the first of them by patient. */
-import { createHash } from 'node:crypto'
 import type { Split } from '#libs/experiments'
 import { drawsOf, permutation, SpecError } from '#libs/training'
 import type { ReadOptions } from '../record.ts'
+import { shortHash } from '../splits/crossing.ts'
 import { TEST_LIST, TRAIN_VALIDATION_LIST } from './files.ts'
 import type { Nih14Row } from './table.ts'
 
@@ -62,5 +62,3 @@ export function splitPatients(
   })
   return splits
 }
-
-const shortHash = (patient: string) => createHash('sha256').update(patient).digest('hex').slice(0, 8)

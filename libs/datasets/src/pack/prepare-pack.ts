@@ -3,6 +3,7 @@ import { type ArtifactOwner, artifactKey, type ObjectStore, putArtifact, readMan
 import type { PrepareSpec } from '#libs/experiments'
 import { type ArtifactRef, SpecError, StoppedError } from '#libs/training'
 import { fingerprintOf } from '../fingerprint.ts'
+import { readTable } from '../read-dataset.ts'
 import { readerOf } from '../readers.ts'
 import type { DatasetTable } from '../record.ts'
 import { type DatasetAccess, type DatasetAddress, type DatasetSource, withSource } from '../source.ts'
@@ -44,7 +45,7 @@ export async function preparePack(request: PrepareRequest): Promise<PreparedPack
     }
     const finished = await finishedPack(request)
     if (finished) return finished
-    const table = await reader.read(source, inventory, spec)
+    const table = await readTable(reader, source, inventory, spec)
     const shards = await writeShards(request, source, table)
     return commitPack(request, table, shards)
   })

@@ -27,10 +27,8 @@ export function crossingPatients(records: Iterable<{ readonly patient: string; r
 }
 
 /** @throws SpecError that counts the patients in two splits and names up to three by hashes. */
-export function refuseCrossing(records: Iterable<{ readonly patient: string; readonly split: Split }>, file: string): void {
+export function refuseCrossing(records: Iterable<{ readonly patient: string; readonly split: Split }>): void {
   const { patients, examples } = crossingPatients(records)
   if (patients === 0) return
-  throw new SpecError(`${patients} patients stand in two splits (SHA-256 of the ids begins with ${examples.join(', ')})`, {
-    file,
-  })
+  throw new SpecError(`${patients} patients stand in two splits (SHA-256 of the ids begins with ${examples.join(', ')})`)
 }

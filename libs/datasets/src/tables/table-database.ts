@@ -1,6 +1,6 @@
 /** Raw tables in a DuckDB database in memory, for derivations in SQL. */
 import { availableParallelism } from 'node:os'
-import { type DuckDBConnection, type DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api'
 import { SpecError } from '#libs/training'
 import type { InventoryTable } from '../record.ts'
 
@@ -29,6 +29,8 @@ export async function withTableDatabase<T>(
   work: (database: TableDatabase) => Promise<T>,
   limits: DatabaseLimits = { memoryLimitMb: MEMORY_LIMIT_MB, threads: Math.min(MOST_THREADS, availableParallelism()) },
 ): Promise<T> {
+  // Loaded on demand: most processes that know data sets derive nothing.
+  const { DuckDBInstance } = await import('@duckdb/node-api')
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: `${limits.memoryLimitMb}MB`,
     threads: String(limits.threads),
