@@ -9,6 +9,12 @@ export interface StepPosition {
   readonly stepsPerEpoch: number
 }
 
+export const positionAt = (step: number, stepsPerEpoch: number): StepPosition => ({
+  step,
+  epoch: Math.floor(step / stepsPerEpoch),
+  stepsPerEpoch,
+})
+
 export interface PretrainLearner {
   readonly step: Step
   /** Outputs of the step that must stay finite; the first is the loss that selects checkpoints. */
@@ -19,6 +25,11 @@ export interface PretrainLearner {
   scalars(position: StepPosition): Record<string, number>
   /** Schedule values worth a curve of their own (learning rate, momentum, ...). */
   scheduleMetrics(position: StepPosition): Record<string, number>
+  /**
+   * The same pass on the same state, batch and scalars without any update, handing out what it computes on its way, and the
+   * names of that in the order in which they are computed (gradients as `grad.<parameter>`). For naming what went bad first.
+   */
+  readonly probe?: { readonly step: Step; readonly order: readonly string[] }
 }
 
 /** The views of a group that the spec's plan has; a batch without it is no batch of this spec. */

@@ -1,6 +1,15 @@
 /** The MSN method as the pretraining loop asks for it. */
 import { ehrWidth, type MsnPretrainSpec } from '#libs/experiments'
-import { MSN_OUTPUTS, type MsnConfig, msnBatch, msnInitialState, msnScalars, msnTrainStep } from '#libs/msn'
+import {
+  MSN_OUTPUTS,
+  type MsnConfig,
+  msnBatch,
+  msnInitialState,
+  msnParameters,
+  msnProbeStep,
+  msnScalars,
+  msnTrainStep,
+} from '#libs/msn'
 import { initDraws, maskDraws } from './draws.ts'
 import { groupOf, type PretrainLearner } from './learner.ts'
 
@@ -9,11 +18,20 @@ export function msnConfigOf(spec: MsnPretrainSpec): MsnConfig {
   return { ...spec, ehr: spec.ehr && { width: ehrWidth(spec.ehr), embedDim: spec.ehr.embedDim } }
 }
 
+/** Forward as it runs, then backward: gradients come from the loss down, so the last layer's first. */
+const probeOrder = (config: MsnConfig): string[] => [
+  ...['zTarget', 't', 'headInput', 'z', 'p', 'ce', 'memax', 'loss'],
+  ...msnParameters(config)
+    .trained.map(({ name }) => `grad.${name}`)
+    .reverse(),
+]
+
 export function msnLearner(spec: MsnPretrainSpec): PretrainLearner {
   const config = msnConfigOf(spec)
   return {
     step: msnTrainStep(config, spec.batch),
     watched: [MSN_OUTPUTS[0], 'gradNorm'],
+    probe: { step: msnProbeStep(config, spec.batch), order: probeOrder(config) },
     initialState: () => msnInitialState(config, initDraws(spec.seed)),
     batch: ({ views, sampleKeys, ehr }, { epoch }) =>
       msnBatch(config, {

@@ -89,7 +89,7 @@ describe('pretraining', () => {
     const checkpoints = memoryCheckpoints()
     const failed = await train({ checkpoints, source }).catch((error: unknown) => error)
     expect(failed).toBeInstanceOf(NonFiniteError)
-    expect(failed).toMatchObject({ tensor: 'loss', step: STEPS_PER_EPOCH + 1 })
+    expect(failed).toMatchObject({ tensor: 'batch target.patches', step: STEPS_PER_EPOCH + 1 })
     expect(checkpoints.saved).toEqual([])
   })
 

@@ -5,7 +5,8 @@ import { type Cadence, checkpointDue } from './cadence.ts'
 import { CheckpointWriter, type TakenCheckpoint } from './checkpoint-writer.ts'
 import { type LoopControl, letEventsIn } from './control.ts'
 import { NonFiniteError, StoppedError } from './errors.ts'
-import type { PretrainLearner, StepPosition } from './learner.ts'
+import { explainNonFinite } from './explain-non-finite.ts'
+import { type PretrainLearner, positionAt, type StepPosition } from './learner.ts'
 import type {
   CheckpointMeta,
   CheckpointStore,
@@ -63,7 +64,8 @@ const fromMeta = (meta: CheckpointMeta): Ledger => {
 
 /**
  * Trains to the end of the last epoch and commits `best` and `final`. Resumes from the newest periodic checkpoint of the run.
- * @throws NonFiniteError when a watched output stops being a number (checkpoints stay as they were)
+ * @throws NonFiniteError when a watched output stops being a number, naming the first tensor that did (checkpoints stay as they
+ * were; to find it, the steps since the last one are done again)
  * @throws StoppedError after a requested checkpoint is committed
  */
 export async function pretrain(loop: PretrainLoop): Promise<PretrainSummary> {
@@ -115,9 +117,11 @@ class Pretraining {
         bestEpochLoss,
         resumedFromStep,
       }
-    } finally {
-      // Whatever ended the loop: the state on its way was a good one, and half of it would be of no use.
+    } catch (error) {
+      // Whatever ended the loop: the state on its way was taken before, and half of it would be of no use.
       await this.#writer.settled().catch(() => undefined)
+      throw error instanceof NonFiniteError ? await explainNonFinite(this.#loop, this.#session, error) : error
+    } finally {
       await this.#session.dispose()
     }
   }
@@ -128,7 +132,7 @@ class Pretraining {
     const viewsOf = (step: number): Promise<ViewBatch> => source.views(Math.floor(step / perEpoch), step % perEpoch)
     let next = this.#ledger.step < total ? viewsOf(this.#ledger.step) : null
     while (next) {
-      const position = this.#position()
+      const position = positionAt(this.#ledger.step, perEpoch)
       const waitFrom = control.now()
       const views: ViewBatch = await next
       const waitedMs = control.now() - waitFrom
@@ -148,12 +152,6 @@ class Pretraining {
       const due = checkpointDue(this.#loop.cadence, control.now() - this.#lastTakenMs, epochEnded)
       if (due && this.#ledger.step < total && !this.#writer.isBusy) this.#take('periodic')
     }
-  }
-
-  #position(): StepPosition {
-    const { step } = this.#ledger
-    const { stepsPerEpoch } = this.#loop.source
-    return { step, epoch: Math.floor(step / stepsPerEpoch), stepsPerEpoch }
   }
 
   async #step(position: StepPosition, views: ViewBatch, waitedMs: number): Promise<void> {
