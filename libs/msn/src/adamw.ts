@@ -30,14 +30,19 @@ export interface AdamEntry {
   readonly v: Tensor
 }
 
-/** One update of one tensor; all shapes equal. */
+/**
+ * One update of one tensor; all shapes equal. The learning rate and both bias corrections are taken together in scalars:
+ * lr adam1 m / (sqrt(adam2 v) + eps) = (lr adam1 / sqrt(adam2)) m / (sqrt(v) + eps / sqrt(adam2)), two passes over the tensor less.
+ */
 export function adamW(entry: AdamEntry, gradient: Tensor, scalars: AdamScalars, config: AdamConfig, decayed: boolean): AdamEntry {
   const [beta1, beta2] = config.betas
   const m = tf.add(tf.mul(entry.m, beta1), tf.mul(gradient, 1 - beta1))
   const v = tf.add(tf.mul(entry.v, beta2), tf.mul(tf.square(gradient), 1 - beta2))
-  const direction = tf.div(tf.mul(m, scalars.adam1), tf.add(tf.sqrt(tf.mul(v, scalars.adam2)), config.eps))
+  const correction = tf.sqrt(scalars.adam2)
+  const rate = tf.div(tf.mul(scalars.lr, scalars.adam1), correction)
+  const move = tf.div(tf.mul(m, rate), tf.add(tf.sqrt(v), tf.div(config.eps, correction)))
   const shrunk = decayed ? tf.sub(entry.value, tf.mul(entry.value, tf.mul(scalars.lr, scalars.wd))) : entry.value
-  return { value: tf.sub(shrunk, tf.mul(direction, scalars.lr)), m, v }
+  return { value: tf.sub(shrunk, move), m, v }
 }
 
 /** Whether weight decay acts on a tensor: with `skip1d` not on biases, norms and other 1-D tensors. */

@@ -3,8 +3,9 @@
  * kept patches are embedded, and the last block computes the class token alone, since nothing else of it is used.
  */
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs'
+import { attention } from './attention.ts'
 import { type BackboneConfig, gridOf } from './config.ts'
-import { gelu, layerNorm, linear, repeatRows, softmax } from './ops.ts'
+import { gelu, layerNorm, linear, repeatRows } from './ops.ts'
 import { fanInUniform, type Initialiser, ones, type ParameterSpec, type Parameters, parameter, zeros } from './parameters.ts'
 import { gridMatrix } from './position.ts'
 import { tf } from './tf.ts'
@@ -118,10 +119,25 @@ function positionRows(config: BackboneConfig, position: Tensor3D, input: PatchIn
   return tf.reshape(tf.matMul(tf.reshape(positions, [count * kept, grid ** 2]), rows), [count, kept, dim])
 }
 
+/**
+ * Weight and bias of the qkv layer with the attention's scale 1 / sqrt(headDim) in the rows that give queries: there it costs
+ * a pass over the weights, on queries or scores one over every token.
+ */
+function scaledProjection(config: BlockConfig, params: Parameters, name: string): { weight: Tensor; bias: Tensor } {
+  const weight = parameter(params, `${name}.attn.qkv.weight`)
+  const [outDim, dim] = weight.shape as [number, number]
+  const scale = tf.tensor1d(new Float32Array(outDim).fill(1).fill(1 / Math.sqrt(dim / config.heads), 0, dim))
+  return {
+    weight: tf.mul(weight, tf.reshape(scale, [outDim, 1])),
+    bias: tf.mul(parameter(params, `${name}.attn.qkv.bias`), scale),
+  }
+}
+
 /** A pre-norm block. [rows, tokens, dim] -> the same */
 export function block(config: BlockConfig, params: Parameters, name: string, x: Tensor): Tensor {
   const [rows, tokens, dim] = x.shape as [number, number, number]
-  const projected = dense(params, `${name}.attn.qkv`, norm(config, params, `${name}.norm1`, x))
+  const scaled = scaledProjection(config, params, name)
+  const projected = linear(norm(config, params, `${name}.norm1`, x), scaled.weight, scaled.bias)
   const [query, key, value] = tf.split(projected, 3, 2) as [Tensor, Tensor, Tensor]
   const mixed = attention(config.heads, query, key, value)
   const attended = tf.add(x, dense(params, `${name}.attn.proj`, tf.reshape(mixed, [rows, tokens, dim])))
@@ -131,8 +147,7 @@ export function block(config: BlockConfig, params: Parameters, name: string, x: 
 /** The same block for the class token alone: keys and values of all tokens, one query. [rows, tokens, dim] -> [rows, dim] */
 function classTokenBlock(config: BlockConfig, params: Parameters, name: string, x: Tensor): Tensor {
   const [rows, , dim] = x.shape as [number, number, number]
-  const weight = parameter(params, `${name}.attn.qkv.weight`)
-  const bias = parameter(params, `${name}.attn.qkv.bias`)
+  const { weight, bias } = scaledProjection(config, params, name)
   const normed = norm(config, params, `${name}.norm1`, x)
   const firstToken = (tokens: Tensor): Tensor => tf.slice(tokens, [0, 0, 0], [rows, 1, dim])
   const query = linear(firstToken(normed), tf.slice(weight, [0, 0], [dim, dim]), tf.slice(bias, [0], [dim]))
@@ -141,26 +156,6 @@ function classTokenBlock(config: BlockConfig, params: Parameters, name: string, 
   const mixed = tf.reshape(attention(config.heads, query, key, value), [rows, dim])
   const attended = tf.add(tf.reshape(firstToken(x), [rows, dim]), dense(params, `${name}.attn.proj`, mixed))
   return tf.add(attended, mlp(params, name, norm(config, params, `${name}.norm2`, attended)))
-}
-
-/**
- * Multi-head scaled dot-product attention (Vaswani et al., arXiv 1706.03762, eq. 1).
- * @param query [rows, queries, dim] @param key [rows, tokens, dim] @param value [rows, tokens, dim]
- * @returns [rows, queries, dim]
- */
-function attention(heads: number, query: Tensor, key: Tensor, value: Tensor): Tensor {
-  const [rows, queries, dim] = query.shape as [number, number, number]
-  const headDim = dim / heads
-  const byHead = (x: Tensor): Tensor3D => {
-    const tokens = x.shape[1]!
-    const split = tf.transpose(tf.reshape(x, [rows, tokens, heads, headDim]), [0, 2, 1, 3])
-    return tf.reshape(split, [rows * heads, tokens, headDim])
-  }
-  // Scaling the query is cheaper than scaling the scores.
-  const scores = tf.matMul(byHead(tf.mul(query, 1 / Math.sqrt(headDim))), byHead(key), false, true)
-  const mixed = tf.matMul(softmax(scores) as Tensor3D, byHead(value))
-  const joined = tf.transpose(tf.reshape(mixed, [rows, heads, queries, headDim]), [0, 2, 1, 3])
-  return tf.reshape(joined, [rows, queries, dim])
 }
 
 function mlp(params: Parameters, name: string, x: Tensor): Tensor {

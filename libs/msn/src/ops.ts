@@ -55,8 +55,7 @@ export function softmax(x: Tensor): Tensor {
   return differentiable(
     [x],
     (x) => {
-      const powers = tf.exp(tf.sub(x, tf.max(x, -1, true)))
-      const value = tf.div(powers, tf.sum(powers, -1, true))
+      const value = tf.softmax(x)
       return { value, saved: [value] }
     },
     (dy, [y]) => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Op, Program, Value, ValueId } from '../program.ts'
 
 /** JSON has no infinities, NaN or -0. */
@@ -5,9 +6,10 @@ function numberKey(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value)
 }
 
-function splatKey(value: Value): string | undefined {
-  if (value.literal?.kind !== 'splat') return undefined
-  return `${value.dtype}[${value.shape.join(',')}]${numberKey(value.literal.value)}`
+function literalKey({ literal, dtype, shape }: Value): string | undefined {
+  if (literal === undefined) return undefined
+  const content = literal.kind === 'splat' ? numberKey(literal.value) : createHash('sha256').update(literal.data).digest('hex')
+  return `${literal.kind} ${dtype}[${shape.join(',')}]${content}`
 }
 
 function opKey(op: Op, values: readonly Value[]): string {
@@ -24,10 +26,11 @@ export function eliminateCommonSubexpressions(program: Program): Program {
   const representative = (id: ValueId): ValueId => {
     const replaced = replacements.get(id)
     if (replaced !== undefined) return replaced
-    const key = splatKey(values[id]!)
+    const key = literalKey(values[id]!)
     if (key === undefined) return id
     const first = literals.get(key) ?? id
     literals.set(key, first)
+    replacements.set(id, first)
     return first
   }
   const seen = new Map<string, Op>()
