@@ -33,6 +33,8 @@ describe('the api as a whole', () => {
       '/v1/runs/{id}/cancel',
       '/v1/runs/{id}/events',
       '/v1/runs/{id}/metrics',
+      '/v1/runs/{id}/metrics/names',
+      '/v1/runs/{id}/metrics/series',
       '/v1/runs/{id}/pause',
       '/v1/runs/{id}/priority',
       '/v1/runs/{id}/resume',

@@ -19,6 +19,7 @@ import datasets from './routes/v1/datasets/routes.ts'
 import events from './routes/v1/events/routes.ts'
 import grids from './routes/v1/grids/routes.ts'
 import keys from './routes/v1/keys/routes.ts'
+import metrics from './routes/v1/metrics/routes.ts'
 import runs from './routes/v1/runs/routes.ts'
 import workers from './routes/v1/workers/routes.ts'
 import { validatorCompiler } from './validation.ts'
@@ -49,6 +50,7 @@ export async function buildApp(deps: ApiDeps, options: ApiOptions): Promise<Fast
   await app.register(operations, { deps })
   await app.register(grids, { prefix: '/v1/grids', deps, options })
   await app.register(runs, { prefix: '/v1/runs', deps })
+  await app.register(metrics, { prefix: '/v1/runs', deps })
   await app.register(events, { prefix: '/v1', deps })
   await app.register(workers, { prefix: '/v1/workers', deps })
   await app.register(keys, { prefix: '/v1/keys', deps })

@@ -6,4 +6,6 @@ export const ADVISORY_LOCKS = {
   submit: 7_270_741,
   /** Transaction: from the first event to the commit, so that event ids rise in the order of commits. */
   events: 7_270_742,
+  /** Transaction, with the hash of a run's id as second key: whoever stores its metric points. */
+  metrics: 7_270_743,
 } as const

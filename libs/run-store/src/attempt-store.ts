@@ -13,6 +13,7 @@ import type {
 import type { Database, Sql, Tx } from './database.ts'
 import { lockRunOf, moveOn } from './end-attempt.ts'
 import { recordEvent } from './moves.ts'
+import { recordMetrics } from './record-metrics.ts'
 
 const HELD = `id = $1::text AND fencing = $2::bigint AND state IN ('leased', 'running')`
 
@@ -50,15 +51,6 @@ const HEARTBEAT = `
     UPDATE worker w SET last_seen_at = clock_timestamp() FROM held WHERE w.id = held.worker_id
   )
   SELECT r.desired FROM held JOIN run r ON r.id = held.run_id`
-
-const RECORD_METRICS = `
-  WITH held AS (SELECT run_id, number FROM attempt WHERE ${HELD}), put AS (
-    INSERT INTO metric (run_id, step, name, attempt, value)
-    SELECT held.run_id, p.step, p.name, held.number, p.value
-    FROM held, jsonb_to_recordset($3::jsonb) AS p(step bigint, name text, value float8)
-    ON CONFLICT DO NOTHING
-  )
-  SELECT 1 AS held FROM held`
 
 const RECORD_PROGRESS = `
   UPDATE run SET progress_done = $3::float8, progress_total = $4::float8, progress_unit = $5::text
@@ -111,9 +103,7 @@ export function createAttemptStore(db: Database, policy: RetryPolicy): AttemptSt
       return { held: held !== undefined, desired: held?.desired ?? 'run' }
     },
 
-    async recordMetrics({ attemptId, fencingToken }, points) {
-      return (await db.rows(RECORD_METRICS, attemptId, fencingToken, JSON.stringify(points))).length > 0
-    },
+    recordMetrics: (ref, points) => recordMetrics(db, ref, points),
 
     async recordProgress({ attemptId, fencingToken }, done, total, unit) {
       return (await db.rows(RECORD_PROGRESS, attemptId, fencingToken, done, total, unit)).length > 0

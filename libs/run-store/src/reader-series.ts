@@ -1,5 +1,5 @@
 /** Metric series for charts: long ones are summed up in the database, bucket by bucket. */
-import type { SeriesBucket, SeriesReader } from '#libs/runs'
+import type { MetricPoint, SeriesBucket, SeriesReader } from '#libs/runs'
 import type { Sql } from './database.ts'
 
 // In: run, name, buckets, first and last step (null: all). A resumed attempt repeats steps: the newest attempt speaks. NaN and
@@ -32,8 +32,16 @@ interface StepTimes {
   readonly p90: number
 }
 
+const POINTS_AFTER = `
+  SELECT seq, attempt, step, name, value, at FROM metric
+  WHERE run_id = $1::text AND seq > $2::bigint ORDER BY seq LIMIT $3::int`
+
 export function createSeriesReader(db: Sql): SeriesReader {
   return {
+    async pointsAfter(runId, { after, limit }) {
+      const rows = await db.rows<Omit<MetricPoint, 'step'> & { readonly step: bigint }>(POINTS_AFTER, runId, after, limit)
+      return rows.map((row) => ({ ...row, step: Number(row.step) }))
+    },
     async metricNames(runId) {
       const rows = await db.rows<{ name: string }>(
         'SELECT DISTINCT name FROM metric WHERE run_id = $1::text ORDER BY name',

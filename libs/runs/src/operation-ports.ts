@@ -40,7 +40,20 @@ export interface SeriesBucket {
   readonly mean: number | null
 }
 
+/** A point as somebody who follows the run sees it. A resumed attempt repeats steps: the higher attempt is the one that counts. */
+export interface MetricPoint {
+  /** Cursor: rises with each point of the run. */
+  readonly seq: bigint
+  readonly attempt: number
+  readonly step: number
+  readonly name: string
+  readonly value: number
+  readonly at: Date
+}
+
 export interface SeriesReader {
+  /** Points of the run after a cursor, in the order in which they came; none that comes later has a lower `seq`. */
+  pointsAfter(runId: RunId, query: { readonly after: bigint; readonly limit: number }): Promise<readonly MetricPoint[]>
   /** Names of the metrics that the run has. */
   metricNames(runId: RunId): Promise<readonly string[]>
   /** At most `buckets` buckets of equally many steps, in order; a step that was repeated counts once, by its newest attempt. */

@@ -249,6 +249,11 @@ function fakeSeries({ metrics }: State): SeriesReader {
         .slice(0, buckets)
         .map(({ step, value }) => ({ fromStep: step, toStep: step, count: 1, min: value, max: value, mean: value })),
     stepTimes: async () => undefined,
+    // The place in the list is the cursor.
+    pointsAfter: async (_runId, { after, limit }) =>
+      metrics
+        .slice(Number(after), Number(after) + limit)
+        .map((point, i) => ({ ...point, attempt: 1, seq: after + BigInt(i + 1) })),
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ATTEMPT_ENDINGS, ATTEMPT_STATES, type RunDetail, type RunSummary, type StoredMetric, type Why } from '#libs/runs'
+import { ATTEMPT_ENDINGS, ATTEMPT_STATES, type RunDetail, type RunSummary, type Why } from '#libs/runs'
 import { isoTime, runKindSchema, runStateSchema, wireTime } from './common.ts'
 
 const artifactSchema = z.object({ name: z.string(), sha256: z.string(), sizeBytes: z.int() })
@@ -62,8 +62,6 @@ export const whySchema = z
   })
   .meta({ id: 'Why' })
 
-export const metricSchema = z.object({ step: z.int(), name: z.string(), value: z.number().nullable(), at: isoTime })
-
 export const runArtifactsSchema = z.object({
   artifacts: z.array(artifactSchema).describe('what the run recorded when it ended'),
   files: z
@@ -108,10 +106,4 @@ export function wireRunDetail(run: RunDetail): z.input<typeof runDetailSchema> {
 
 export function wireWhy(why: Why): z.input<typeof whySchema> {
   return { ...why, waitsFor: why.waitsFor.map((run) => ({ ...run })), rootCause: why.rootCause && { ...why.rootCause } }
-}
-
-/** JSON has no NaN or infinity: such a value, of a run that broke down, is null. */
-export function wireMetric(metric: StoredMetric): z.input<typeof metricSchema> {
-  const { step, name, value } = metric
-  return { step, name, value: Number.isFinite(value) ? value : null, at: metric.at.toISOString() }
 }

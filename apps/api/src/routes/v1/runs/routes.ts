@@ -1,18 +1,9 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ApiDeps } from '../../../deps.ts'
-import { HttpProblem, notFound } from '../../../errors.ts'
+import { notFound } from '../../../errors.ts'
 import { pagedSchema, pageOf, pageQuery, problems, runIdParams, runKindSchema, runStateSchema } from '../../../wire/common.ts'
-import {
-  metricSchema,
-  runDetailSchema,
-  runSummarySchema,
-  whySchema,
-  wireMetric,
-  wireRun,
-  wireRunDetail,
-  wireWhy,
-} from '../../../wire/run.ts'
+import { runDetailSchema, runSummarySchema, whySchema, wireRun, wireRunDetail, wireWhy } from '../../../wire/run.ts'
 import { runActionRoutes } from '../control/run-actions.ts'
 import { selectionActionRoutes } from '../control/selection-actions.ts'
 import { resolveGrid } from '../grids/resolve-grid.ts'
@@ -56,32 +47,6 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
     },
   })
 
-  app.get('/:id/metrics', {
-    config: { role: 'read' },
-    schema: {
-      tags,
-      summary: 'Measurements of a run by step',
-      description: 'For the next page ask with afterStep = nextAfterStep; null: there is no more for now.',
-      params: runIdParams,
-      querystring: z.strictObject({
-        name: z.string().min(1).max(120).optional(),
-        afterStep: z.coerce.number().int().min(-1).optional(),
-        limit: z.coerce.number().int().min(1).max(10_000).default(1000),
-      }),
-      response: {
-        200: z.object({ items: z.array(metricSchema), nextAfterStep: z.int().nullable() }),
-        ...problems(400, 404, 422),
-      },
-    },
-    handler: async (request) => {
-      const { name, afterStep, limit } = request.query
-      const runId = await resolveRun(reader, request.params.id)
-      const found = await reader.metrics(runId, { ...(name && { name }), ...(afterStep !== undefined && { afterStep }), limit })
-      const { items, nextAfterStep } = wholeSteps(found, limit)
-      return { items: items.map(wireMetric), nextAfterStep }
-    },
-  })
-
   app.get('/:id/why', {
     config: { role: 'read' },
     schema: {
@@ -100,23 +65,6 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
   await app.register(runActionRoutes, { deps })
   await app.register(selectionActionRoutes, { deps })
   await app.register(artifactRoutes, { deps })
-}
-
-/**
- * Points come in order of step, and `afterStep` starts after a whole step: so a full page drops its last, perhaps incomplete
- * step.
- */
-export function wholeSteps<T extends { readonly step: number }>(
-  points: readonly T[],
-  limit: number,
-): { readonly items: readonly T[]; readonly nextAfterStep: number | null } {
-  const last = points.at(-1)
-  if (points.length < limit || last === undefined) return { items: points, nextAfterStep: null }
-  const items = points.filter(({ step }) => step < last.step)
-  const before = items.at(-1)
-  if (before === undefined)
-    throw new HttpProblem(422, 'limit-too-small', 'one step alone has more points than the limit; raise it')
-  return { items, nextAfterStep: before.step }
 }
 
 export default routes

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { appOnFakes } from '../../../testing/app.ts'
 import { RUN_ID, runOf } from '../../../testing/fakes.ts'
-import { wholeSteps } from './routes.ts'
 
 describe('runs', () => {
   it('lists by state and pages by cursor', async () => {
@@ -39,33 +38,6 @@ describe('runs', () => {
   it('says why', async () => {
     const { app } = await appOnFakes()
     expect((await app.inject(`/v1/runs/${RUN_ID}/why`)).json()).toMatchObject({ sentence: 'waits for a worker', runsAhead: 2 })
-  })
-
-  it('gives metrics; a value that is no number is null', async () => {
-    const { app, lab } = await appOnFakes()
-    lab.metrics.push(
-      { step: 0, name: 'loss', value: 5, at: new Date(0) },
-      { step: 1, name: 'loss', value: Number.NaN, at: new Date(0) },
-    )
-    const { items, nextAfterStep } = (await app.inject(`/v1/runs/${RUN_ID}/metrics?name=loss`)).json()
-    expect(items.map(({ value }: { value: number | null }) => value)).toEqual([5, null])
-    expect(nextAfterStep).toBeNull()
-  })
-})
-
-describe('wholeSteps', () => {
-  const points = [0, 0, 1, 1, 2].map((step) => ({ step }))
-
-  it('ends a full page with a whole step', () => {
-    expect(wholeSteps(points.slice(0, 3), 3)).toEqual({ items: points.slice(0, 2), nextAfterStep: 0 })
-  })
-
-  it('keeps everything of a page that is not full', () => {
-    expect(wholeSteps(points, 6)).toEqual({ items: points, nextAfterStep: null })
-  })
-
-  it('refuses a limit below the points of one step, rather than to skip some', () => {
-    expect(() => wholeSteps(points.slice(0, 2), 2)).toThrow(/raise it/)
   })
 })
 
