@@ -99,8 +99,10 @@ it('is a gradient where the loss itself is finite: the root of a weight that rea
     (shown: boolean): Step['run'] =>
     (state, batch) => {
       const gradient = tf.grad((w) => forward({ w }, batch))(state.w!)
-      const outputs = { loss: forward(state, batch), ...(shown ? { 'grad.w': gradient } : { gradNorm: tf.norm(gradient) }) }
-      return { state: shown ? {} : { w: tf.sub(state.w!, gradient) }, outputs }
+      const loss = forward(state, batch)
+      const outputs: TensorMap = shown ? { loss, 'grad.w': gradient } : { loss, gradNorm: tf.norm(gradient) }
+      const next: TensorMap = shown ? {} : { w: tf.sub(state.w!, gradient) }
+      return { state: next, outputs }
     }
   const signature = { state: { w: [2] }, batch: { x: [2] }, scalars: [] }
   const learner: PretrainLearner = {

@@ -8,18 +8,16 @@ import {
   type AssignmentMessage,
   commitRandomInit,
   evaluate,
-  type FromChild,
   type LoopControl,
   msnLearner,
   pretrain,
   SpecError,
 } from '#libs/training'
+import type { Done } from './attempt-process.ts'
 import { openCheckpoints, patience } from './checkpoints.ts'
 import type { ChildConfig } from './child-config.ts'
 import type { SupervisorLink } from './messages.ts'
 import { pretrainedBackbone, upstreamRun } from './upstream.ts'
-
-export type Done = Omit<Extract<FromChild, { type: 'done' }>, 'type'>
 
 /** Below this gap the end of an epoch writes no checkpoint (docs/adr/0007). */
 const EPOCH_FLOOR_MS = 60_000
@@ -66,7 +64,7 @@ export async function runAssignment(
   }
 }
 
-async function prepare({ assignment, store, link, control }: Job, spec: PrepareSpec): Promise<Done> {
+async function prepare({ assignment, config, store, link, control }: Job, spec: PrepareSpec): Promise<Done> {
   const { dataset, runId, semantics } = assignment
   if (!dataset) throw new SpecError('a prepare run needs a data set', { field: 'dataset' })
   const { artifacts, summary } = await preparePack({
@@ -74,6 +72,7 @@ async function prepare({ assignment, store, link, control }: Job, spec: PrepareS
     runId,
     semantics,
     dataset,
+    access: config.objectStoreOptions,
     spec,
     onProgress: (done, total) => link.progress(done, total, 'images'),
     stopRequested: control.stopRequested,
