@@ -1,6 +1,6 @@
 /** In-memory neighbours of the loops, for tests. */
-import type { EvaluateSpec, MsnPretrainSpec, TrainedPretrainSpec } from '#libs/experiments'
-import { presetBackbone, presetEvaluate, presetPretrain, viewPlan } from '#libs/experiments'
+import type { DinoPretrainSpec, EvaluateSpec, MaePretrainSpec, MsnPretrainSpec, TrainedPretrainSpec } from '#libs/experiments'
+import { presetBackbone, presetDino, presetEvaluate, presetMae, presetPretrain, viewPlan } from '#libs/experiments'
 import { drawsOf } from './draws.ts'
 import type {
   CheckpointStore,
@@ -13,9 +13,21 @@ import type {
 } from './ports.ts'
 
 /** A ViT of two blocks on 16 px images: one step takes milliseconds. */
+const miniBackbone = { ...presetBackbone('tiny-cpu', 'vit-tiny'), dim: 24, depth: 2, heads: 2, imagePx: 16, patchPx: 8 }
+const miniChoice = { dataset: 'made', seed: 5, backbone: miniBackbone, ehr: null }
+
+export function miniDinoSpec(over: Partial<DinoPretrainSpec> = {}): DinoPretrainSpec {
+  const spec = presetDino('tiny-cpu', miniChoice)
+  return { ...spec, views: { ...spec.views, localPx: 8 }, batch: 8, epochs: 2, ...over }
+}
+
+export function miniMaeSpec(over: Partial<MaePretrainSpec> = {}): MaePretrainSpec {
+  const spec = presetMae('tiny-cpu', miniChoice)
+  return { ...spec, decoder: { dim: 16, depth: 1, heads: 2, mlpRatio: 2 }, batch: 8, epochs: 2, ...over }
+}
+
 export function miniSpec(over: Partial<MsnPretrainSpec> = {}): MsnPretrainSpec {
-  const backbone = { ...presetBackbone('tiny-cpu', 'vit-tiny'), dim: 24, depth: 2, heads: 2, imagePx: 16, patchPx: 8 }
-  const spec = presetPretrain('tiny-cpu', { dataset: 'made', seed: 5, backbone, ehr: null })
+  const spec = presetPretrain('tiny-cpu', miniChoice)
   return {
     ...spec,
     views: { ...spec.views, focalCount: 1, focalPx: 8 },

@@ -59,6 +59,27 @@ export function dinoTrainStep(config: DinoConfig, batch: number): Step {
   }
 }
 
+/**
+ * The same pass without any update, for naming what went bad: `teacherLogits` and `assignments` [teacher views * batch, K],
+ * `studentLogits` [student views * batch, K], `loss`, `grad.<parameter>`.
+ */
+export function dinoProbeStep(config: DinoConfig, batch: number): Step {
+  const layout = dinoLayout(config, batch)
+  return {
+    name: `dino-probe-${batch}`,
+    signature: dinoSignature(config, layout),
+    run: (state, arrays, scalars) => {
+      const networks = {
+        online: scoped(state, 'online.'),
+        target: targetOf(config, state, scalars),
+        centre: parameter(state, 'centre'),
+      }
+      const { teacherLogits, assignments, studentLogits, loss, gradients } = dinoPass(config, layout, networks, arrays)
+      return { state: {}, outputs: { teacherLogits, assignments, studentLogits, loss, ...prefixed(gradients, 'grad.') } }
+    },
+  }
+}
+
 function dinoSignature(config: DinoConfig, layout: DinoLayout): StepSignature {
   const specs = dinoParameters(config)
   const patches = ({ rows, grid }: DinoViewLayout): Shape => [rows, grid ** 2, layout.patchDim]
@@ -122,8 +143,12 @@ interface DinoNetworks {
 
 interface DinoPass {
   readonly loss: Tensor
+  /** [teacher views * batch, K] */
+  readonly teacherLogits: Tensor
   /** The teacher's, [teacher views * batch, K]. */
   readonly assignments: Tensor
+  /** [student views * batch, K] */
+  readonly studentLogits: Tensor
   readonly centre: Tensor
   readonly gradients: TensorMap
 }
@@ -138,13 +163,20 @@ function dinoPass(config: DinoConfig, layout: DinoLayout, networks: DinoNetworks
     trunkNames: backboneParameters(config.backbone).map(({ name }) => name),
     headNames: dinoHeadParameters(config.head, config.backbone.dim).map(({ name }) => name),
     pieces: [...global, ...viewPieces(config, layout, batch, 'local')],
-    head: (params: TensorMap, features: Tensor) => ({
-      loss: dinoLoss(dinoHead(params, features), assignments, layout.batch, config.loss),
-      extras: {},
-    }),
+    head: (params: TensorMap, features: Tensor) => {
+      const studentLogits = dinoHead(params, features)
+      return { loss: dinoLoss(studentLogits, assignments, layout.batch, config.loss), extras: { studentLogits } }
+    },
   }
-  const { loss, gradients } = config.microBatch ? differentiateInPieces(work, [assignments]) : differentiateAtOnce(work)
-  return { loss, assignments, centre: nextCentre(networks.centre, teacherLogits, config.loss), gradients }
+  const { loss, gradients, extras } = config.microBatch ? differentiateInPieces(work, [assignments]) : differentiateAtOnce(work)
+  return {
+    loss,
+    teacherLogits,
+    assignments,
+    studentLogits: parameter(extras, 'studentLogits'),
+    centre: nextCentre(networks.centre, teacherLogits, config.loss),
+    gradients,
+  }
 }
 
 function viewPieces(config: DinoConfig, layout: DinoLayout, batch: TensorMap, kind: 'global' | 'local'): TrunkPiece[] {

@@ -9,7 +9,7 @@ import { globalNorm } from '../diagnostics.ts'
 import { initialArrays, type ParameterDraws } from '../init.ts'
 import { differentiateAtOnce, differentiateInPieces, inPieces } from '../micro-batches.ts'
 import { optimise, type Trained } from '../optimise.ts'
-import { parameter, scoped, shapesOf, zeroArrays } from '../parameters.ts'
+import { parameter, prefixed, scoped, shapesOf, zeroArrays } from '../parameters.ts'
 import { optimiserScalars, type StepPosition } from '../schedules.ts'
 import type { StateArrays, Step, StepSignature, TensorMap } from '../step.ts'
 import { tf } from '../tf.ts'
@@ -51,6 +51,22 @@ export function maeTrainStep(config: MaeConfig, batch: number): Step {
   }
 }
 
+/**
+ * The same pass without any update, for naming what went bad: `wanted` and `predicted` [batch, masked, patchDim], `loss`,
+ * `grad.<parameter>`.
+ */
+export function maeProbeStep(config: MaeConfig, batch: number): Step {
+  const layout = maeLayout(config, batch)
+  return {
+    name: `mae-probe-${batch}`,
+    signature: maeSignature(config, layout),
+    run: (state, arrays) => {
+      const { wanted, predicted, loss, gradients } = maePass(config, layout, scoped(state, 'online.'), arrays)
+      return { state: {}, outputs: { wanted, predicted, loss, ...prefixed(gradients, 'grad.') } }
+    },
+  }
+}
+
 function maeSignature(config: MaeConfig, { batch, kept, masked, patches, patchDim }: MaeLayout): StepSignature {
   const specs = maeParameters(config)
   return {
@@ -78,6 +94,7 @@ interface MaePass {
   readonly loss: Tensor
   /** [batch, masked, patchDim] */
   readonly wanted: Tensor
+  readonly predicted: Tensor
   readonly gradients: TensorMap
 }
 
@@ -96,13 +113,13 @@ function maePass(config: MaeConfig, layout: MaeLayout, online: TensorMap, batch:
     pieces: inPieces(inputs, config.microBatch ?? null, (params, piece) =>
       tf.reshape(maePredictions(config, layout, params, piece), [-1, count * patchDim]),
     ),
-    head: (_: TensorMap, predicted: Tensor) => ({
-      loss: maeLoss(tf.reshape(predicted, [layout.batch, count, patchDim]), wanted),
-      extras: {},
-    }),
+    head: (_: TensorMap, rows: Tensor) => {
+      const predicted = tf.reshape(rows, [layout.batch, count, patchDim])
+      return { loss: maeLoss(predicted, wanted), extras: { predicted } }
+    },
   }
-  const { loss, gradients } = config.microBatch ? differentiateInPieces(work, [wanted]) : differentiateAtOnce(work)
-  return { loss, wanted, gradients }
+  const { loss, gradients, extras } = config.microBatch ? differentiateInPieces(work, [wanted]) : differentiateAtOnce(work)
+  return { loss, wanted, predicted: parameter(extras, 'predicted'), gradients }
 }
 
 /** 1 - loss / variance of what is wanted; blank images, which have none, count as a variance of 1e-6. */
