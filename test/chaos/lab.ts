@@ -85,8 +85,19 @@ export async function startLab({ dir, redis: redisProgram }: LabOptions): Promis
   }
   const all = [services.api, services.scheduler, ...services.workers]
   for (const one of all) one.start()
-  await Promise.all(all.map((one) => one.up))
   const db = openDatabase(postgres.url)
+  const stop = async () => {
+    await Promise.all(all.map((one) => one.stop()))
+    await db.close()
+    await redis?.stop()
+    await postgres.stop()
+  }
+  try {
+    await Promise.all(all.map((one) => one.up()))
+  } catch (error) {
+    await stop()
+    throw error
+  }
   return {
     dir,
     objects,
@@ -97,12 +108,7 @@ export async function startLab({ dir, redis: redisProgram }: LabOptions): Promis
     redis,
     services,
     childOf: (attemptId) => children.get(attemptId),
-    async stop() {
-      await Promise.all(all.map((one) => one.stop()))
-      await db.close()
-      await redis?.stop()
-      await postgres.stop()
-    },
+    stop,
   }
 }
 

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 
 export interface ServiceOptions {
   readonly name: string
@@ -20,6 +21,8 @@ export interface ServiceOptions {
 /** As root, permissions stop nobody: without these capabilities they do, and a store can be made unreachable by chmod. */
 const UNPRIVILEGED = ['setpriv', '--bounding-set=-dac_override,-dac_read_search']
 
+const UP_WITHIN_MS = 120_000
+
 export class Service {
   readonly name: string
   /** How often the process has been started. */
@@ -27,8 +30,10 @@ export class Service {
   readonly #options: ServiceOptions
   readonly #log: WriteStream
   #process: ChildProcess | undefined
-  #up = Promise.resolve()
-  #isUp: () => void = () => {}
+  #isUp = false
+  #wentUp = Promise.resolve()
+  #onUp: () => void = () => {}
+  #lastLine = 'it said nothing'
   #stopping = false
   #gone: Promise<void> = Promise.resolve()
 
@@ -43,9 +48,13 @@ export class Service {
     return this.#process?.pid
   }
 
-  /** Resolves when the process that was started last has said that it works. */
-  get up(): Promise<void> {
-    return this.#up
+  /** Resolves when the process that was started last has said that it works. @throws Error where that takes minutes */
+  async up(): Promise<void> {
+    const late = AbortSignal.timeout(UP_WITHIN_MS)
+    while (!this.#isUp) {
+      if (late.aborted) throw new Error(`${this.name} did not get up: ${this.#lastLine} (log: ${this.#options.logFile})`)
+      await Promise.race([this.#wentUp, delay(1000, undefined, { signal: late }).catch(() => {})])
+    }
   }
 
   start(): void {
@@ -53,8 +62,9 @@ export class Service {
     const command = [process.execPath, '--import', import.meta.resolve('tsx'), entry]
     const [program, ...args] = unprivileged ? [...UNPRIVILEGED, ...command] : command
     this.starts++
-    this.#up = new Promise((resolve) => {
-      this.#isUp = resolve
+    this.#isUp = false
+    this.#wentUp = new Promise((resolve) => {
+      this.#onUp = resolve
     })
     const child = spawn(program!, args, { env: { ...environment }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     this.#process = child
@@ -77,9 +87,8 @@ export class Service {
   /** Kills the process and resolves when the next one works. */
   async replace(name: NodeJS.Signals): Promise<void> {
     const before = this.starts
-    if (!this.signal(name)) return this.#up
-    await this.#gone
-    if (this.starts > before) await this.#up
+    if (this.signal(name)) await this.#gone
+    if (this.starts > before || !this.#isUp) await this.up()
   }
 
   /** SIGTERM, then SIGKILL after the deadline. */
@@ -95,7 +104,11 @@ export class Service {
 
   #line(text: string): void {
     if (!this.#log.writableEnded) this.#log.write(`${text}\n`)
-    if (text.includes(this.#options.upLine)) this.#isUp()
+    this.#lastLine = text
+    if (text.includes(this.#options.upLine)) {
+      this.#isUp = true
+      this.#onUp()
+    }
     if (!text.startsWith('{')) return
     try {
       this.#options.onLog(JSON.parse(text) as Record<string, unknown>)
