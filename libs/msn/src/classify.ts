@@ -137,6 +137,11 @@ export function finetuneStep(backbone: BackboneConfig, config: FinetuneConfig): 
   }
 }
 
+/** Shapes of all that an evaluation may train: `head.*` and `backbone.*`. */
+export function classifierShapes(backbone: BackboneConfig, labels: number): Record<string, Shape> {
+  return shapesOf(finetuneParameters(backbone, labels))
+}
+
 function finetuneParameters(backbone: BackboneConfig, labels: number): ParameterSpec[] {
   return [...scopedBackbone(backbone), ...linearHeadParameters(backbone.dim, labels)]
 }

@@ -7,6 +7,7 @@ export {
   backboneInitialState,
   backboneOf,
   classifierScalars,
+  classifierShapes,
   type FinetuneConfig,
   featuresStep,
   finetuneInitialState,

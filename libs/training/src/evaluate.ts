@@ -1,18 +1,20 @@
 /** One evaluation: train a classifier on a pretrained backbone, pick the best validation epoch, test it with intervals. */
 
 import type { Executor } from '#libs/engine'
-import { bootstrapMetrics, multiLabelMetrics } from '#libs/evaluation'
+import { multiLabelMetrics } from '#libs/evaluation'
 import type { BackboneSpec, EvaluateSpec } from '#libs/experiments'
-import type { StateArrays } from '#libs/msn'
+import { classifierShapes, type StateArrays } from '#libs/msn'
 import type { Classifier } from './classifier.ts'
+import { checkMeasurable, labelled, reportOf } from './classifier-report.ts'
 import { type LoopControl, letEventsIn } from './control.ts'
 import { drawsOf, permutation } from './draws.ts'
 import { NonFiniteError, SpecError, StoppedError } from './errors.ts'
 import { afterEpoch, startOf, stopsEarly } from './evaluation-schedule.ts'
-import { createFeatureExtractor } from './feature-extractor.ts'
+import { createFeatureExtractor, passSize } from './feature-extractor.ts'
 import { createFinetuneClassifier } from './finetune-classifier.ts'
 import { createLinearClassifier } from './linear-classifier.ts'
-import type { EvaluationDataSource, EvaluationSplit, MetricSink, ResultRow } from './ports.ts'
+import type { EvaluationDataSource, MetricSink, NamedTensors, ResultRow } from './ports.ts'
+import { withShapes } from './tensors.ts'
 
 export interface EvaluateLoop {
   readonly spec: EvaluateSpec
@@ -25,12 +27,18 @@ export interface EvaluateLoop {
   readonly control: LoopControl
 }
 
-export interface EvaluateOutcome {
+/** Of any evaluation. */
+export interface TestedOutcome {
   readonly results: readonly ResultRow[]
   /** Of the test split, in its order. */
   readonly scores: Float32Array
   readonly labels: readonly string[]
   readonly summary: Readonly<Record<string, number | string>>
+}
+
+export interface EvaluateOutcome extends TestedOutcome {
+  /** What was trained, of the best epoch: `head.weight` [labels, dim], `head.bias` [labels] and, fine-tuned, `backbone.*`. */
+  readonly classifier: NamedTensors
 }
 
 /**
@@ -45,7 +53,7 @@ export async function evaluate(loop: EvaluateLoop): Promise<EvaluateOutcome> {
     executor,
     backbone,
     normalisation: spec.normalisation,
-    batch: spec.batch,
+    batch: passSize(spec),
     weights,
   })
   try {
@@ -57,22 +65,19 @@ export async function evaluate(loop: EvaluateLoop): Promise<EvaluateOutcome> {
     try {
       const trained = await train(loop, classifier)
       const scores = await classifier.scores(source.test)
-      const report = bootstrapMetrics(
-        labelled(source.test, scores),
-        spec.bootstrap,
-        drawsOf({ seed: spec.seed, purpose: 'bootstrap' }),
-      )
+      const { results, leftOutLabels } = reportOf(source.test, scores, spec)
       return {
-        results: report.rows,
+        results,
         scores,
         labels: source.test.labelNames,
+        classifier: withShapes(classifier.weights(), classifierShapes(backbone, source.test.labelNames.length)),
         summary: {
           ...trained,
           seconds: (loop.control.now() - startMs) / 1000,
           trainImages: source.train.images,
           validationImages: source.validation.images,
           testImages: source.test.images,
-          leftOutLabels: report.leftOut.join(', '),
+          leftOutLabels,
         },
       }
     } finally {
@@ -84,23 +89,11 @@ export async function evaluate(loop: EvaluateLoop): Promise<EvaluateOutcome> {
 }
 
 function checkSplits({ train, validation, test }: EvaluationDataSource): void {
-  for (const split of [train, validation, test]) {
+  for (const split of [train, validation]) {
     if (split.images === 0) throw new SpecError(`the ${split.split} split has no image`, { field: 'dataset' })
   }
-  const labels = test.labelNames.length
-  const bothClasses = test.labelNames.some((_, label) => {
-    const values = new Set(Array.from({ length: test.images }, (_, image) => test.labels[image * labels + label]))
-    return values.has(0) && values.has(1)
-  })
-  if (!bothClasses) throw new SpecError('no label has both a positive and a negative in the test split', { field: 'labels' })
+  checkMeasurable(test)
 }
-
-const labelled = (split: EvaluationSplit, scores: Float32Array) => ({
-  labelNames: split.labelNames,
-  labels: split.labels,
-  scores,
-  patients: split.patients,
-})
 
 async function train(loop: EvaluateLoop, classifier: Classifier): Promise<Record<string, number | string>> {
   const { spec, source, metrics, control } = loop

@@ -1,7 +1,7 @@
 /** Class-token features of a frozen backbone, batch by batch on one compiled shape. */
 
 import type { Executor, Session } from '#libs/engine'
-import type { BackboneSpec, NormalisationSpec } from '#libs/experiments'
+import type { BackboneSpec, EvaluationSpec, NormalisationSpec } from '#libs/experiments'
 import { featuresStep, patchesOfGrey, type StateArrays } from '#libs/msn'
 import { letEventsIn } from './control.ts'
 import type { EvaluationSplit } from './ports.ts'
@@ -56,5 +56,9 @@ function withRows(data: Float32Array, length: number): Float32Array {
   padded.set(data)
   return padded
 }
+
+/** Images a pass: memory is bounded by the micro-batch where there is one. */
+export const passSize = ({ batch, microBatch }: Pick<EvaluationSpec, 'batch' | 'microBatch'>): number =>
+  Math.min(batch, microBatch ?? batch)
 
 export const allOf = (split: EvaluationSplit): Int32Array => Int32Array.from({ length: split.images }, (_, i) => i)

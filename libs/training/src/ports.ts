@@ -1,5 +1,5 @@
 /** Ports of the training loops. They belong to the loops; datasets, artifacts and run-store implement them. */
-import type { EvaluateSpec, Split, TrainedPretrainSpec } from '#libs/experiments'
+import type { EvaluateSpec, Split, TrainedPretrainSpec, TransferSpec } from '#libs/experiments'
 
 export type StateArrays = Record<string, Float32Array>
 
@@ -90,6 +90,8 @@ export interface EvaluationDataSource {
 export interface DataSourceFactory {
   pretrain(pack: Pack, spec: TrainedPretrainSpec): Promise<PretrainDataSource>
   evaluation(pack: Pack, spec: EvaluateSpec, imagePx: number): Promise<EvaluationDataSource>
+  /** The test split alone. */
+  transfer(pack: Pack, spec: TransferSpec, imagePx: number): Promise<EvaluationSplit>
 }
 
 export interface ArtifactRef {

@@ -1,6 +1,6 @@
 /** The data sources of the training loops, from a pack. */
 import type { DataSourceFactory } from '#libs/training'
-import { evaluationSource } from './evaluation-source.ts'
+import { evaluationSource, transferSource } from './evaluation-source.ts'
 import { pretrainSource } from './pretrain-source.ts'
 
-export const dataSources: DataSourceFactory = { pretrain: pretrainSource, evaluation: evaluationSource }
+export const dataSources: DataSourceFactory = { pretrain: pretrainSource, evaluation: evaluationSource, transfer: transferSource }

@@ -1,5 +1,5 @@
 /** Images and labels of the three splits for an evaluation. */
-import { type EvaluateSpec, SPLITS, type Split } from '#libs/experiments'
+import { type EvaluateSpec, NO_AUGMENTATION, SPLITS, type Split, type TransferSpec } from '#libs/experiments'
 import { drawsOf, type EvaluationDataSource, type EvaluationSplit, type GreyViews, type Pack, SpecError } from '#libs/training'
 import { evaluationView } from '../augmentation/evaluation-view.ts'
 import { labelFraction } from './label-fraction.ts'
@@ -7,22 +7,30 @@ import { labelMatrix } from './label-sets.ts'
 
 /** @throws SpecError where a split is empty or images would be cut larger than they are resized. */
 export async function evaluationSource(pack: Pack, spec: EvaluateSpec, imagePx: number): Promise<EvaluationDataSource> {
-  if (imagePx > spec.resizePx) {
-    throw new SpecError(`images of ${spec.resizePx} px cannot be cropped to ${imagePx} px`, { field: 'resizePx' })
-  }
-  const all = (split: Split) => {
-    const code = SPLITS.indexOf(split)
-    return Int32Array.from(pack.columns.split.keys()).filter((index) => pack.columns.split[index] === code)
-  }
   const source = (split: Split, images: Int32Array) => evaluationSplit(pack, spec, imagePx, split, images)
   return {
-    train: source('train', labelFraction(pack, all('train'), spec)),
-    validation: source('validation', all('validation')),
-    test: source('test', all('test')),
+    train: source('train', labelFraction(pack, imagesOf(pack, 'train'), spec)),
+    validation: source('validation', imagesOf(pack, 'validation')),
+    test: source('test', imagesOf(pack, 'test')),
   }
 }
 
-function evaluationSplit(pack: Pack, spec: EvaluateSpec, imagePx: number, split: Split, images: Int32Array): EvaluationSplit {
+/** The test split for a classifier that was trained elsewhere. @throws SpecError as evaluationSource does */
+export async function transferSource(pack: Pack, spec: TransferSpec, imagePx: number): Promise<EvaluationSplit> {
+  return evaluationSplit(pack, { ...spec, augmentation: NO_AUGMENTATION }, imagePx, 'test', imagesOf(pack, 'test'))
+}
+
+function imagesOf(pack: Pack, split: Split): Int32Array {
+  const code = SPLITS.indexOf(split)
+  return Int32Array.from(pack.columns.split.keys()).filter((index) => pack.columns.split[index] === code)
+}
+
+type SplitOptions = Pick<EvaluateSpec, 'labels' | 'seed' | 'resizePx' | 'augmentation'>
+
+function evaluationSplit(pack: Pack, spec: SplitOptions, imagePx: number, split: Split, images: Int32Array): EvaluationSplit {
+  if (imagePx > spec.resizePx) {
+    throw new SpecError(`images of ${spec.resizePx} px cannot be cropped to ${imagePx} px`, { field: 'resizePx' })
+  }
   if (images.length === 0) throw new SpecError(`the ${split} split has no image`)
   const { names, rowOf } = labelMatrix(pack, spec.labels)
   const labels = new Uint8Array(images.length * names.length)

@@ -8,6 +8,7 @@ import {
   presetEvaluate,
   presetMae,
   presetPretrain,
+  presetTransfer,
   SPLITS,
 } from '#libs/experiments'
 import type { Pack, ViewBatch } from '#libs/training'
@@ -235,6 +236,15 @@ describe('the evaluation source', () => {
     expect(levels).toEqual([2, 0].map((place) => Number(test.sampleKeys[place]!.slice(4))))
     expect(await test.views(Int32Array.of(1), 3)).toEqual(await test.views(Int32Array.of(1), 3))
     await expect(test.views(Int32Array.of(999), null)).rejects.toThrow(RangeError)
+  })
+
+  it('of a transfer is the same test split, without augmentation', async () => {
+    const trainedOn = { dataset: 'other', mode: 'linear' } as const
+    const spec = presetTransfer('tiny-cpu', { dataset: 'd', trainedOn, labels: 'findings', labelFraction: 0.5, seed: 3 })
+    const test = await dataSources.transfer(pack, spec, backbone.imagePx)
+    const { test: expected } = await dataSources.evaluation(pack, evaluate, backbone.imagePx)
+    expect([test.sampleKeys, test.labels, test.labelNames]).toEqual([expected.sampleKeys, expected.labels, expected.labelNames])
+    expect(await test.views(Int32Array.of(1, 0), 3)).toEqual(await expected.views(Int32Array.of(1, 0), null))
   })
 
   it('refuses a crop larger than the picture, and an empty split', async () => {
