@@ -43,6 +43,7 @@ beforeAll(async () => {
         },
       },
       fingerprint: async () => '2'.repeat(64),
+      checkDataset: () => Promise.reject(new Error('no test checks a data set')),
       registry: createRegistry('api'),
       logger: createLogger({ service: 'api', level: 'silent' }),
     },

@@ -31,6 +31,8 @@ describe('configuration of the api', () => {
       '/data/a',
       '/data/b',
     ])
+    const mixed = parseConfig({ ...GOOD, DATASET_ROOTS: ['s3://lab/chest', '/data/b', 's3://other'].join(delimiter) })
+    expect(mixed.datasetRoots).toEqual(['s3://lab/chest', '/data/b', 's3://other'])
   })
 
   it('reports all problems at once, by variable', () => {
@@ -61,6 +63,11 @@ describe('configuration of the api', () => {
     expect(parseConfig({ ...GOOD, API_HOST: '::1', API_AUTH: 'off' }).auth).toBe('off')
     expect(parseConfig({ ...GOOD, API_AUTH: 'keys' }).auth).toBe('keys')
     expect(problemsOf({ ...GOOD, API_AUTH: 'none' })).toEqual([expect.stringMatching(/^API_AUTH: /)])
+  })
+
+  it.each(['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])('names the half of the S3 credentials that is missing, %s', (missing) => {
+    const both = { S3_ACCESS_KEY_ID: 'key', S3_SECRET_ACCESS_KEY: 'hunter2' }
+    expect(problemsOf({ ...GOOD, ...both, [missing]: '' })).toEqual([expect.stringMatching(`^${missing}: is not set`)])
   })
 
   it('never prints the value of a secret', () => {

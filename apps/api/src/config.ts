@@ -5,6 +5,7 @@
 import { delimiter, isAbsolute } from 'node:path'
 import { z } from 'zod'
 import type { OpenStoreOptions } from '#libs/artifacts'
+import { isObjectAddress, splitAddresses } from '#libs/experiments'
 import { LOG_LEVELS, type LogLevel } from '#libs/telemetry'
 
 const url = (protocols: readonly string[]) =>
@@ -15,6 +16,8 @@ const url = (protocols: readonly string[]) =>
 const boundedInt = (fallback: number, low: number, high: number) => z.coerce.number().int().min(low).max(high).default(fallback)
 
 const API_AUTH = ['keys', 'off'] as const
+
+const S3_CREDENTIALS = ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const
 
 const environmentSchema = z.object({
   /** Address to listen on. */
@@ -32,13 +35,13 @@ const environmentSchema = z.object({
   S3_REGION: z.string().optional(),
   S3_ACCESS_KEY_ID: z.string().optional(),
   S3_SECRET_ACCESS_KEY: z.string().optional(),
-  /** Folders that data sets may be registered from, separated as in PATH; none: no data set can be registered. */
+  /** Folders and s3:// addresses that data sets may be registered from, separated as in PATH; none: no data set can be registered. */
   DATASET_ROOTS: z
     .string()
     .default('')
-    .transform((text) => text.split(delimiter).filter((root) => root !== ''))
-    .refine((roots) => roots.every((root) => isAbsolute(root)), {
-      message: `must be absolute folders separated by "${delimiter}"`,
+    .transform((text) => splitAddresses(text, delimiter))
+    .refine((roots) => roots.every((root) => isAbsolute(root) || isObjectAddress(root)), {
+      message: `must be absolute folders or s3:// addresses separated by "${delimiter}"`,
     }),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   /** Most points that one grid may have. */
@@ -92,6 +95,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   if (set.API_AUTH === 'off' && set.API_HOST !== undefined && !isLoopback(set.API_HOST)) {
     problems.push(`API_AUTH: must be "keys" where API_HOST (${set.API_HOST}) reaches beyond loopback`)
   }
+  problems.push(...halfCredentials(set))
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const env = parsed.data
   const credentials =
@@ -119,6 +123,12 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
     maxEventLoopDelayMs: env.MAX_EVENT_LOOP_DELAY_MS,
   }
+}
+
+/** One without the other would leave the SDK to credentials that nobody meant. */
+function halfCredentials(set: Readonly<Record<string, unknown>>): string[] {
+  const missing = S3_CREDENTIALS.filter((name) => !(name in set))
+  return missing.length === 1 ? [`${missing[0]}: is not set, while the other half of the credentials is`] : []
 }
 
 /** The configuration of this process. */

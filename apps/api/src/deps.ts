@@ -1,7 +1,7 @@
 /** What the api needs from the rest of the service; server.ts gives the real parts, tests give fakes. */
 import type { FastifyBaseLogger } from 'fastify'
 import type { ObjectStore } from '#libs/artifacts'
-import type { DatasetKind } from '#libs/experiments'
+import type { DatasetAddress, DatasetCheck } from '#libs/datasets'
 import type {
   ApiKeyStore,
   AuditStore,
@@ -24,8 +24,10 @@ export interface ApiDeps {
   readonly apiKeys: ApiKeyStore
   readonly audit: AuditStore
   readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list'>
-  /** Hash of a data set's files; throws a SpecError where the folder does not look like that kind. */
-  fingerprint: (kind: DatasetKind, root: string) => Promise<string>
+  /** Hash of a data set's files; throws a SpecError where they do not look like that kind. */
+  fingerprint: (dataset: DatasetAddress) => Promise<string>
+  /** Counts what a data set holds. */
+  checkDataset: (dataset: DatasetAddress & { readonly fingerprint: string }) => Promise<DatasetCheck>
   readonly registry: Pick<ServiceRegistry<'api'>, 'metrics' | 'contentType' | 'expose'>
   readonly logger: FastifyBaseLogger
 }
@@ -35,7 +37,7 @@ export interface ApiOptions {
   readonly auth: 'keys' | 'off'
   readonly gridPointLimit: number
   readonly bodyLimitBytes: number
-  /** Folders that data sets may be registered from. */
+  /** Folders and s3:// addresses that data sets may be registered from. */
   readonly datasetRoots: readonly string[]
   readonly rateLimitPerMinute: number
   /** 0: no refusal under pressure. */

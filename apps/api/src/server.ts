@@ -1,8 +1,7 @@
 /** The api's process: compose, start, stop. */
 import { pathToFileURL } from 'node:url'
 import { openObjectStore } from '#libs/artifacts'
-import { fingerprintDataset } from '#libs/datasets'
-import type { DatasetKind } from '#libs/experiments'
+import { checkDataset, type DatasetAddress, fingerprintDataset } from '#libs/datasets'
 import { assertSchema, openRunStore } from '#libs/run-store'
 import { createLogger, createRegistry } from '#libs/telemetry'
 import { buildApp } from './build-app.ts'
@@ -42,7 +41,8 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
       apiKeys,
       audit,
       objectStore,
-      fingerprint: (kind: DatasetKind, root: string) => fingerprintDataset({ kind, root }),
+      fingerprint: (dataset: DatasetAddress) => fingerprintDataset(dataset, config.objectStore),
+      checkDataset: (dataset: DatasetAddress & { readonly fingerprint: string }) => checkDataset(dataset, config.objectStore),
       registry,
       logger,
     }

@@ -1,7 +1,7 @@
 /** What the child is told, made of what the store leased. */
 import { isAbsolute, relative } from 'node:path'
-import type { RunSpec } from '#libs/experiments'
-import type { Assignment } from '#libs/runs'
+import { isBelowObject, isObjectAddress, NO_DATASET_OPTIONS, type RunSpec } from '#libs/experiments'
+import type { Assignment, RegisteredDataset } from '#libs/runs'
 import { type AssignmentMessage, assignmentSchema } from '#libs/training'
 
 export type Prepared =
@@ -10,14 +10,14 @@ export type Prepared =
 
 export interface AssignmentLimits {
   readonly checkpointEveryMs: number
-  /** Empty: every registered data set. */
+  /** Folders and s3:// addresses; empty: every registered data set. */
   readonly datasetRoots: readonly string[]
 }
 
 /** Checks a leased assignment before a process is spent on it. `problem` is for the user: the run cannot succeed here. */
 export function prepareAssignment(assignment: Assignment, limits: AssignmentLimits): Prepared {
   const { dataset, spec } = assignment
-  if (spec.kind === 'prepare' && dataset && !isAllowed(dataset.root, limits.datasetRoots)) {
+  if (spec.kind === 'prepare' && dataset && !addressesOf(dataset).every((one) => isAllowed(one, limits.datasetRoots))) {
     return { ok: false, problem: `data set ${dataset.name} does not lie under the DATASET_ROOTS of the worker that took the run` }
   }
   const parsed = assignmentSchema.safeParse({
@@ -31,7 +31,13 @@ export function prepareAssignment(assignment: Assignment, limits: AssignmentLimi
       kind,
       pretrain: spec.kind === 'pretrain' ? spec : null,
     })),
-    dataset: dataset && { name: dataset.name, kind: dataset.kind, root: dataset.root, fingerprint: dataset.fingerprint },
+    dataset: dataset && {
+      name: dataset.name,
+      kind: dataset.kind,
+      root: dataset.root,
+      options: dataset.options ?? NO_DATASET_OPTIONS,
+      fingerprint: dataset.fingerprint,
+    },
     checkpointEveryMs: limits.checkpointEveryMs,
   })
   if (parsed.success) return { ok: true, message: parsed.data }
@@ -42,11 +48,16 @@ export function prepareAssignment(assignment: Assignment, limits: AssignmentLimi
   }
 }
 
-function isAllowed(root: string, allowed: readonly string[]): boolean {
-  if (allowed.length === 0 || !isAbsolute(root)) return true
+function addressesOf({ root, options }: RegisteredDataset): string[] {
+  return [root, options?.mimicIv, options?.split].filter((address) => typeof address === 'string')
+}
+
+function isAllowed(address: string, allowed: readonly string[]): boolean {
+  if (allowed.length === 0) return true
+  if (isObjectAddress(address)) return allowed.some((base) => isObjectAddress(base) && isBelowObject(base, address))
   return allowed.some((folder) => {
-    const path = relative(folder, root)
-    return path === '' || (!path.startsWith('..') && !isAbsolute(path))
+    const path = relative(folder, address)
+    return !isObjectAddress(folder) && (path === '' || (!path.startsWith('..') && !isAbsolute(path)))
   })
 }
 

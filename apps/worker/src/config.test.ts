@@ -63,6 +63,11 @@ describe('parseConfig', () => {
     expect(problemsOf({ ...least, HEARTBEAT_MS: '15000' })).toEqual([])
   })
 
+  it.each(['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])('names the half of the S3 credentials that is missing, %s', (missing) => {
+    const both = { S3_ACCESS_KEY_ID: 'key', S3_SECRET_ACCESS_KEY: 'hunter2' }
+    expect(problemsOf({ ...least, ...both, [missing]: '' })).toEqual([expect.stringMatching(`^${missing}: is not set`)])
+  })
+
   it('shares the cores among the children', () => {
     expect(parseConfig({ ...least, CONCURRENCY: '256' }).engineThreads).toBe(
       Math.max(1, Math.floor(availableParallelism() / 256)),
@@ -75,6 +80,7 @@ describe('parseConfig', () => {
       ...least,
       PATH: '/bin',
       S3_ACCESS_KEY_ID: 'k',
+      S3_SECRET_ACCESS_KEY: 's',
       S3_ENDPOINT: 'http://s3',
       MY_TOKEN: 'hunter2',
       LOG_LEVEL: '',

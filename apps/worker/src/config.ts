@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { delimiter, isAbsolute } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { isObjectAddress, splitAddresses } from '#libs/experiments'
 import { LOG_LEVELS, type LogLevel } from '#libs/telemetry'
 import { type ChildConfig, parseChildConfig } from './child/child-config.ts'
 import { ConfigError } from './errors.ts'
@@ -31,13 +32,15 @@ const environmentSchema = z.object({
   /** Where artifacts lie: `file:///absolute/folder` or `s3://bucket/prefix`. For the child alone. */
   OBJECT_STORE_URL: url(['file:', 's3:']),
   S3_ENDPOINT: url(['http:', 'https:']).optional(),
-  /** Folders whose data sets this worker may read, separated as in PATH; unset: every data set that the api let in. */
+  S3_ACCESS_KEY_ID: z.string().optional(),
+  S3_SECRET_ACCESS_KEY: z.string().optional(),
+  /** Folders and s3:// addresses whose data sets this worker may read, separated as in PATH; unset: every data set that the api let in. */
   DATASET_ROOTS: z
     .string()
     .default('')
-    .transform((text) => text.split(delimiter).filter((root) => root !== ''))
-    .refine((roots) => roots.every((root) => isAbsolute(root)), {
-      message: `must be absolute folders separated by "${delimiter}"`,
+    .transform((text) => splitAddresses(text, delimiter))
+    .refine((roots) => roots.every((root) => isAbsolute(root) || isObjectAddress(root)), {
+      message: `must be absolute folders or s3:// addresses separated by "${delimiter}"`,
     }),
   /** `auto` takes the fastest engine that loads. */
   ENGINE: z.enum(WORKER_ENGINES).default('auto'),
@@ -172,8 +175,14 @@ export function readChildConfig(): ChildConfig {
 }
 
 function crossFieldProblems(env: z.infer<typeof environmentSchema>): string[] {
-  if (env.LEASE_MS >= 3 * env.HEARTBEAT_MS) return []
-  return ['LEASE_MS: must be at least three times HEARTBEAT_MS, so that one lost heartbeat does not lose the attempt']
+  const problems: string[] = []
+  if (env.LEASE_MS < 3 * env.HEARTBEAT_MS) {
+    problems.push('LEASE_MS: must be at least three times HEARTBEAT_MS, so that one lost heartbeat does not lose the attempt')
+  }
+  // One without the other would leave the SDK to credentials that nobody meant.
+  const missing = (['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const).filter((name) => env[name] === undefined)
+  if (missing.length === 1) problems.push(`${missing[0]}: is not set, while the other half of the credentials is`)
+  return problems
 }
 
 /** What any process needs to run, and what reaches the object store and the accelerator. */

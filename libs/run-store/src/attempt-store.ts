@@ -12,6 +12,7 @@ import type {
 } from '#libs/runs'
 import type { Database, Sql, Tx } from './database.ts'
 import { lockRunOf, moveOn } from './end-attempt.ts'
+import { DATASET_COLUMNS, type DatasetRow, toDataset } from './dataset-store.ts'
 import { recordEvent } from './moves.ts'
 import { recordMetrics } from './record-metrics.ts'
 
@@ -176,11 +177,8 @@ async function upstreamOf(tx: Tx, runId: string): Promise<Assignment['upstream']
 }
 
 async function datasetOf(tx: Tx, name: string): Promise<Assignment['dataset']> {
-  const [row] = await tx.rows<{ name: string; kind: DatasetKind; root: string; fingerprint: string; created_at: Date }>(
-    'SELECT name, kind, root, fingerprint, created_at FROM dataset WHERE name = $1::text',
-    name,
-  )
-  return row ? { name: row.name, kind: row.kind, root: row.root, fingerprint: row.fingerprint, createdAt: row.created_at } : null
+  const [row] = await tx.rows<DatasetRow>(`SELECT ${DATASET_COLUMNS} FROM dataset WHERE name = $1::text`, name)
+  return row ? toDataset(row) : null
 }
 
 async function endAttempt(tx: Tx, { attemptId, fencingToken }: AttemptRef, result: AttemptResult, policy: RetryPolicy) {

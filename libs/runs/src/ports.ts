@@ -6,6 +6,7 @@
 import type {
   DatasetFacts,
   DatasetKind,
+  DatasetOptions,
   ExperimentPoint,
   GridPlan,
   GridRequest,
@@ -61,11 +62,13 @@ export interface RegisteredDataset extends DatasetFacts {
   readonly kind: DatasetKind
   /** Absolute folder or s3:// address; never shown outside the server's own processes. */
   readonly root: string
+  /** Absent: none. */
+  readonly options?: DatasetOptions
   readonly createdAt: Date
 }
 
 export interface DatasetStore {
-  /** The same name, kind, root and fingerprint again: no change. Another fingerprint under a name that runs use: refused. */
+  /** The same name, kind, root, options and fingerprint again: no change. Another fingerprint under a name that runs use: refused. */
   register(dataset: Omit<RegisteredDataset, 'createdAt'>): Promise<RegisteredDataset>
   dataset(name: string): Promise<RegisteredDataset | undefined>
   datasets(): Promise<readonly RegisteredDataset[]>

@@ -1,7 +1,7 @@
 /** Messages between the supervisor and the one fresh child process of an attempt (design section 4), over node IPC. */
 
 import { z } from 'zod'
-import { DATASET_KINDS, pretrainSpecSchema, runSpecSchema } from '#libs/experiments'
+import { DATASET_KINDS, datasetOptionsSchema, pretrainSpecSchema, runSpecSchema } from '#libs/experiments'
 import { CHECKPOINT_ROLES } from './ports.ts'
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/)
@@ -15,9 +15,15 @@ export const assignmentSchema = z.strictObject({
   upstream: z.array(
     z.strictObject({ runId: hex, kind: z.enum(['prepare', 'pretrain']), pretrain: pretrainSpecSchema.nullable() }),
   ),
-  /** The registered data set; its root is only followed for `prepare`. */
+  /** The registered data set; its addresses are only followed for `prepare`. */
   dataset: z
-    .strictObject({ name: z.string(), kind: z.enum(DATASET_KINDS), root: z.string(), fingerprint: z.string() })
+    .strictObject({
+      name: z.string(),
+      kind: z.enum(DATASET_KINDS),
+      root: z.string(),
+      options: datasetOptionsSchema,
+      fingerprint: z.string(),
+    })
     .nullable(),
   checkpointEveryMs: z.int().positive(),
   /** Images a trunk pass in place of the spec's own number, after memory ran out; null: as the spec says. The result is the same. */

@@ -1,7 +1,8 @@
 /** In-memory ports for the tests of the routes: they remember what was written and answer from plain lists. */
 import { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import type { DatasetKind, RunKind } from '#libs/experiments'
+import type { DatasetAddress, DatasetCheck } from '#libs/datasets'
+import type { RunKind } from '#libs/experiments'
 import {
   type ControlAction,
   type ControlOutcome,
@@ -28,6 +29,17 @@ import {
 import { createLogger, createRegistry } from '#libs/telemetry'
 import type { ApiDeps, ApiOptions } from '../deps.ts'
 import { type FakeAccess, fakeAccess, paged } from './fake-access.ts'
+
+const EMPTY_CHECK: DatasetCheck = {
+  problem: null,
+  changed: false,
+  images: 0,
+  patients: 0,
+  splits: [],
+  ehr: { sex: 0, age: 0, view: 0, position: 0, mortality: 0, icu: 0 },
+  notes: {},
+  warnings: [],
+}
 
 export const RUN_ID = 'a1b2c3d4e5f6'.padEnd(64, '0')
 export const GRID_ID = '9f8e7d6c5b4a'.padEnd(64, '1')
@@ -103,7 +115,7 @@ export interface FakeLab {
   readonly access: FakeAccess
   readonly submitted: SubmitGrid[]
   readonly registered: RegisteredDataset[]
-  readonly fingerprinted: { readonly kind: DatasetKind; readonly root: string }[]
+  readonly fingerprinted: DatasetAddress[]
   readonly events: LabEvent[]
   readonly runs: RunDetail[]
   readonly results: GridResultRow[]
@@ -137,7 +149,7 @@ export function fakeLab(): FakeLab {
       { name: 'nih', kind: 'nih14', fingerprint: '1'.repeat(64), root: '/secret/place', createdAt: START },
       { name: 'mimic', kind: 'mimic-cxr', fingerprint: '2'.repeat(64), root: '/secret/mimic', createdAt: START },
     ] as RegisteredDataset[],
-    fingerprinted: [] as { kind: DatasetKind; root: string }[],
+    fingerprinted: [] as DatasetAddress[],
     events: [] as LabEvent[],
     runs: [runOf()],
     results: [] as GridResultRow[],
@@ -161,8 +173,9 @@ export function fakeLab(): FakeLab {
     apiKeys: access.keys,
     audit: access.audit,
     objectStore: fakeObjects(state.files),
-    fingerprint: async (kind, root) => {
-      state.fingerprinted.push({ kind, root })
+    checkDataset: async () => EMPTY_CHECK,
+    fingerprint: async (address) => {
+      state.fingerprinted.push(address)
       return '3'.repeat(64)
     },
     registry: createRegistry('api'),

@@ -19,6 +19,8 @@ const problemSchema = z.object({
 })
 
 const TIMEOUT_MS = 120_000
+/** The server asks for the size of each of 377,110 images, perhaps over a network. */
+const DATASET_TIMEOUT_MS = 30 * 60_000
 
 export interface ApiClientOptions {
   /** Sent with every request. */
@@ -37,15 +39,16 @@ export function createApiClient(url: string, { apiKey, fetcher = fetch }: ApiCli
     path: string,
     init: RequestInit & { readonly headers?: Readonly<Record<string, string>> },
   ): Promise<Response> {
+    const timeoutMs = path.startsWith('/v1/datasets') ? DATASET_TIMEOUT_MS : TIMEOUT_MS
     let response: Response
     try {
       const headers = { ...init.headers, ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }) }
-      response = await fetcher(`${base}${path}`, { ...init, headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
+      response = await fetcher(`${base}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) })
     } catch (error) {
       throw new CliError(
         'api-unreachable',
         EXIT.unreachable,
-        `no api answers at ${base} (${reasonOf(error)}); start a lab with "cxrlab up"`,
+        `no api answers at ${base} (${reasonOf(error, timeoutMs)}); start a lab with "cxrlab up"`,
         {
           cause: error,
         },
@@ -110,9 +113,9 @@ function parseJson(text: string): unknown {
   }
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`
+  if (error.name === 'TimeoutError') return `no answer within ${timeoutMs / 1000} s`
   const cause = error.cause as { code?: string; message?: string } | undefined
   return cause?.code ?? cause?.message ?? error.message
 }

@@ -70,9 +70,30 @@ export const whySchema = z.object({
 })
 export type Why = z.output<typeof whySchema>
 
-export const datasetSchema = z.object({ name: z.string(), kind: z.string(), fingerprint: z.string(), createdAt: z.string() })
+export const datasetSchema = z.object({
+  name: z.string(),
+  kind: z.string(),
+  fingerprint: z.string(),
+  splitRule: z.string().default('official'),
+  mimicIv: z.boolean().default(false),
+  createdAt: z.string(),
+})
 export const datasetsSchema = z.object({ items: z.array(datasetSchema) })
 export type Dataset = z.output<typeof datasetSchema>
+
+export const datasetCheckSchema = z.object({
+  problem: z.string().nullable(),
+  changed: z.boolean(),
+  images: z.number(),
+  patients: z.number(),
+  splits: z.array(
+    z.object({ split: z.string(), images: z.number(), patients: z.number(), views: countsSchema, positives: countsSchema }),
+  ),
+  ehr: countsSchema,
+  notes: countsSchema,
+  warnings: z.array(z.string()),
+})
+export type DatasetCheck = z.output<typeof datasetCheckSchema>
 
 /** Of an action on a run (`id`, `state`), a grid (`gridId`) or a selection. */
 export const outcomeSchema = z.object({

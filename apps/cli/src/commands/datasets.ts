@@ -1,30 +1,52 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import { DATASET_KINDS, isObjectAddress } from '#libs/experiments'
 import { parseAnswer } from '../client/api-client.ts'
-import { datasetSchema, datasetsSchema } from '../client/wire.ts'
+import { datasetCheckSchema, datasetSchema, datasetsSchema } from '../client/wire.ts'
+import { EXIT } from '../exit-codes.ts'
+import { renderCheck, renderDatasets } from '../render/dataset-views.ts'
 import { shortId } from '../render/format.ts'
-import { renderDatasets } from '../render/views.ts'
 import { type Context, printAnswer } from './context.ts'
 
+interface AddOptions {
+  readonly kind: string
+  readonly root: string
+  readonly mimicIv?: string
+  readonly split?: string
+  readonly splitRule?: string
+}
+
 export function addDatasets(program: Command, context: Context): void {
-  const datasets = program.command('datasets').description('register and list data sets')
+  const datasets = program.command('datasets').description('register, check and list data sets')
 
   datasets
     .command('add')
-    .description('register a data set; its files are hashed, which takes a while for a large one')
+    .description('register a data set; its tables are hashed and its images sized, which takes a while for a large one')
     .argument('<name>', 'the name that grids use')
-    .addOption(
-      new Option('--kind <kind>', 'how its files are laid out').choices(['nih14', 'mimic-cxr', 'chexpert']).makeOptionMandatory(),
-    )
-    .requiredOption('--root <dir>', "its folder, inside one of the server's dataset roots")
-    .action(async (name: string, { kind, root }: { kind: string; root: string }) => {
-      const answer = await context.api().post('/v1/datasets', { name, kind, root: resolve(root) })
+    .addOption(new Option('--kind <kind>', 'how its files are laid out').choices([...DATASET_KINDS]).makeOptionMandatory())
+    .requiredOption('--root <dir>', "its folder or s3:// address, inside one of the server's dataset roots")
+    .option('--mimic-iv <dir>', 'folder or s3:// address of MIMIC-IV (hosp/, icu/): gives mimic-cxr its EHR variables')
+    .option('--split <file>', 'own split table for mimic-cxr: dicom_id,study_id,subject_id,split')
+    .addOption(new Option('--split-rule <rule>', 'who says which split an image is in').choices(['official', 'icu']))
+    .action(async (name: string, options: AddOptions) => {
+      const answer = await context.api().post('/v1/datasets', bodyOf(name, options))
       const dataset = parseAnswer(datasetSchema, answer)
       printAnswer(
         context,
         answer,
         () => `data set ${dataset.name} (${dataset.kind}), fingerprint ${shortId(dataset.fingerprint)}`,
       )
+    })
+
+  datasets
+    .command('check')
+    .description('count what a data set holds: splits, views, labels, missing files, EHR coverage')
+    .argument('<name>', 'the name it is registered under')
+    .action(async (name: string) => {
+      const answer = await context.api().get(`/v1/datasets/${encodeURIComponent(name)}/check`)
+      const check = parseAnswer(datasetCheckSchema, answer)
+      printAnswer(context, answer, () => renderCheck(name, check))
+      if (check.problem !== null || check.changed) context.exit(EXIT.failed)
     })
 
   datasets
@@ -35,4 +57,17 @@ export function addDatasets(program: Command, context: Context): void {
       const { items } = parseAnswer(datasetsSchema, answer)
       printAnswer(context, (answer as { items: unknown }).items, () => renderDatasets(items))
     })
+}
+
+/** Folders are meant from where the command is given. */
+function bodyOf(name: string, { kind, root, mimicIv, split, splitRule }: AddOptions): Record<string, string> {
+  const address = (given: string) => (isObjectAddress(given) ? given : resolve(given))
+  return {
+    name,
+    kind,
+    root: address(root),
+    ...(mimicIv !== undefined && { mimicIv: address(mimicIv) }),
+    ...(split !== undefined && { split: address(split) }),
+    ...(splitRule !== undefined && { splitRule }),
+  }
 }

@@ -1,5 +1,5 @@
 /** Answers of the api as text. Pure: the time is given. */
-import type { Dataset, Grid, Run, RunDetail, Submitted, Why } from '../client/wire.ts'
+import type { Grid, Run, RunDetail, Submitted, Why } from '../client/wire.ts'
 import { bytes, elapsed, percent, shortId } from './format.ts'
 import { renderRows } from './table.ts'
 
@@ -87,14 +87,6 @@ export function renderWhy(why: Why): string {
     )
   }
   return lines.join('\n')
-}
-
-export function renderDatasets(datasets: readonly Dataset[]): string {
-  if (datasets.length === 0) return 'no data sets yet; register one with "cxrlab datasets add NAME --kind KIND --root DIR"'
-  return renderRows(
-    ['data set', 'kind', 'fingerprint', 'registered'],
-    datasets.map(({ name, kind, fingerprint, createdAt }) => [name, kind, shortId(fingerprint), createdAt]),
-  )
 }
 
 /** `12 succeeded, 3 running`, states without runs left out. */

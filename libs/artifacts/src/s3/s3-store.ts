@@ -63,6 +63,20 @@ class S3Store implements ObjectStore {
   readonly url: string
   readonly #bucket: string
   readonly #prefix: string
+function refusalOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'CredentialsProviderError') {
+    return 'has no credentials to be opened with: set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or the variables of AWS'
+  }
+  switch (statusOf(error)) {
+    case 404:
+      return 'does not exist'
+    case 403:
+      return 'refuses these credentials (S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY)'
+    default:
+      return `cannot be reached: ${reasonOf(error)}`
+  }
+}
+
   readonly #client: S3Client
 
   constructor(bucket: string, prefix: string, client: S3Client) {
@@ -76,10 +90,7 @@ class S3Store implements ObjectStore {
     try {
       await this.#client.send(new HeadBucketCommand({ Bucket: this.#bucket }))
     } catch (error) {
-      const status = statusOf(error)
-      const reason =
-        status === 404 ? 'does not exist' : status === 403 ? 'refuses these credentials' : `cannot be reached: ${reasonOf(error)}`
-      throw new StoreAccessError(`the object store's bucket "${this.#bucket}" ${reason}`, { cause: error })
+      throw new StoreAccessError(`the object store's bucket "${this.#bucket}" ${refusalOf(error)}`, { cause: error })
     }
   }
 

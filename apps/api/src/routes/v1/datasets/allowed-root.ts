@@ -1,27 +1,42 @@
-/** Only folders inside the configured roots may be registered: the service would otherwise read any file for any caller. */
+/** Only addresses inside the configured roots may be registered: the service would otherwise read any file for any caller. */
 import { realpath, stat } from 'node:fs/promises'
 import { isAbsolute, relative } from 'node:path'
+import { isBelowObject, isObjectAddress } from '#libs/experiments'
 import { invalidField } from '../../../errors.ts'
 
+export interface Asked {
+  readonly address: string
+  /** Field of the body, for messages. */
+  readonly field: 'root' | 'mimicIv' | 'split'
+}
+
 /**
- * The real path of `root`, links followed on both sides.
- * @throws HttpProblem 422 where it is not absolute, not a folder, or outside. Whether a folder outside exists is not told.
+ * The real path of a folder (of a file, for `split`), links followed on both sides; an s3:// address as it is.
+ * @throws HttpProblem 422 where it is not absolute, not there, or outside. Whether something outside exists is not told.
  */
-export async function allowedRoot(root: string, allowed: readonly string[]): Promise<string> {
-  if (!isAbsolute(root)) throw invalidField('/root', 'root-not-absolute', `"${root}" is not an absolute folder`)
-  if (allowed.length === 0)
-    throw invalidField('/root', 'root-outside', 'this server allows no data-set folders: DATASET_ROOTS is empty')
-  const real = await realpath(root).catch(() => undefined)
-  const bases = (await Promise.all(allowed.map((base) => realpath(base).catch(() => undefined)))).filter(
-    (base) => base !== undefined,
-  )
-  if (!bases.some((base) => isInside(base, real ?? root))) {
-    throw invalidField('/root', 'root-outside', `"${root}" does not lie inside a folder that this server allows (DATASET_ROOTS)`)
+export async function allowedAddress({ address, field }: Asked, allowed: readonly string[]): Promise<string> {
+  const refuse = (code: string, message: string) => invalidField(`/${field}`, code, message)
+  const outside = () =>
+    refuse('root-outside', `"${address}" does not lie inside a folder that this server allows (DATASET_ROOTS)`)
+  if (!isAbsolute(address) && !isObjectAddress(address)) {
+    throw refuse('root-not-absolute', `"${address}" is neither an absolute folder nor an s3:// address`)
   }
-  if (real === undefined || !(await stat(real)).isDirectory()) {
-    throw invalidField('/root', 'root-missing', `"${root}" is not a folder`)
+  if (allowed.length === 0) throw refuse('root-outside', 'this server allows no data-set folders: DATASET_ROOTS is empty')
+  if (isObjectAddress(address)) {
+    if (!allowed.some((base) => isObjectAddress(base) && isBelowObject(base, address))) throw outside()
+    return address
   }
-  return real
+  const real = await realpath(address).catch(() => undefined)
+  if (!(await realBases(allowed)).some((base) => isInside(base, real ?? address))) throw outside()
+  const found = real === undefined ? undefined : await stat(real)
+  if (real !== undefined && (field === 'split' ? found?.isFile() : found?.isDirectory())) return real
+  throw refuse('root-missing', `"${address}" is not a ${field === 'split' ? 'file' : 'folder'}`)
+}
+
+async function realBases(allowed: readonly string[]): Promise<string[]> {
+  const folders = allowed.filter((base) => !isObjectAddress(base))
+  const real = await Promise.all(folders.map((base) => realpath(base).catch(() => undefined)))
+  return real.filter((base) => base !== undefined)
 }
 
 function isInside(base: string, path: string): boolean {

@@ -40,6 +40,7 @@ describe('POST /v1/datasets', () => {
     ['a folder inside that does not exist', (base: string) => join(base, 'allowed', 'nowhere'), 'root-missing'],
     ['a file', (base: string) => join(base, 'allowed', 'file.csv'), 'root-missing'],
     ['a relative folder', () => 'allowed/nih', 'root-not-absolute'],
+    ['an object store', () => 's3://bucket/nih', 'root-outside'],
   ])('refuses %s without reading it', async (_what, rootOf, code) => {
     const { base, allowed } = await folders()
     const { app, lab } = await appOnFakes({ datasetRoots: [allowed] })
@@ -52,6 +53,54 @@ describe('POST /v1/datasets', () => {
     expect(answer.json().errors).toEqual([{ path: '/root', code, message: expect.any(String) }])
     expect(lab.fingerprinted).toEqual([])
     expect(lab.registered).toHaveLength(2)
+  })
+
+  it('resolves MIMIC-IV and a split table inside the roots, and tells neither', async () => {
+    const { allowed } = await folders()
+    const { app, lab } = await appOnFakes({ datasetRoots: [allowed] })
+    const payload = {
+      name: 'mine',
+      kind: 'mimic-cxr',
+      root: join(allowed, 'nih'),
+      mimicIv: join(allowed, 'nih/../nih'),
+      split: join(allowed, 'file.csv'),
+    }
+    const answer = await app.inject({ method: 'POST', url: '/v1/datasets', payload })
+    expect(answer.json()).toMatchObject({ name: 'mine', splitRule: 'file', mimicIv: true })
+    expect(answer.body).not.toContain(allowed)
+    const options = { mimicIv: join(allowed, 'nih'), split: join(allowed, 'file.csv'), splitRule: 'file' }
+    expect(lab.fingerprinted).toEqual([{ kind: 'mimic-cxr', root: join(allowed, 'nih'), options }])
+    expect(lab.registered.at(-1)).toMatchObject({ options })
+  })
+
+  it.each([
+    ['MIMIC-IV outside', { mimicIv: '/etc' }, '/mimicIv', 'root-outside'],
+    ['a split table outside', { split: '/etc/passwd' }, '/split', 'root-outside'],
+    ['a folder as split table', { split: 'nih' }, '/split', 'root-missing'],
+    ['rule icu without MIMIC-IV', { splitRule: 'icu' }, '/mimicIv', 'option-contradicts'],
+    ['an option of another kind', { kind: 'nih14', splitRule: 'icu' }, '/splitRule', 'option-contradicts'],
+    ['an unknown rule', { splitRule: 'random' }, '/splitRule', 'unknown-value'],
+  ])('refuses %s', async (_what, over, path, code) => {
+    const { allowed } = await folders()
+    const { app, lab } = await appOnFakes({ datasetRoots: [allowed] })
+    const given: Record<string, string> = { ...over }
+    if (given.split === 'nih') given.split = join(allowed, 'nih')
+    const payload = { name: 'mine', kind: 'mimic-cxr', root: join(allowed, 'nih'), ...given }
+    const answer = await app.inject({ method: 'POST', url: '/v1/datasets', payload })
+    expect([answer.statusCode, answer.json().errors]).toMatchObject([422, [{ path, code }]])
+    expect(lab.fingerprinted).toEqual([])
+  })
+
+  it.each([
+    ['s3://lab/chest', 201],
+    ['s3://lab/chest/mimic', 201],
+    ['s3://lab/chest-2', 422],
+    ['s3://lab/chest/../other', 422],
+    ['s3://other/chest', 422],
+  ])('an object store is allowed where its address is: %s', async (root, status) => {
+    const { app } = await appOnFakes({ datasetRoots: ['s3://lab/chest/'] })
+    const answer = await app.inject({ method: 'POST', url: '/v1/datasets', payload: { name: 'mine', kind: 'nih14', root } })
+    expect(answer.statusCode).toBe(status)
   })
 
   it('allows nothing where no root is configured', async () => {
@@ -101,5 +150,28 @@ describe('GET /v1/datasets', () => {
     const answer = await app.inject('/v1/datasets')
     expect(answer.json().items.map(({ name }: { name: string }) => name)).toEqual(['mimic', 'nih'])
     expect(answer.body).not.toContain('/secret')
+  })
+})
+
+describe('GET /v1/datasets/:name/check', () => {
+  it('counts with the registered address, and shows none of it', async () => {
+    const { app, lab } = await appOnFakes()
+    const seen: unknown[] = []
+    const { checkDataset } = lab.deps
+    lab.deps.checkDataset = async (dataset) => {
+      seen.push(dataset)
+      const splits = [{ split: 'test', images: 3, patients: 2, views: { PA: 3 }, positives: { Hernia: 0 } }] as const
+      return { ...(await checkDataset(dataset)), images: 3, splits, warnings: ['no positive image'] }
+    }
+    const answer = await app.inject('/v1/datasets/mimic/check')
+    expect(answer.json()).toMatchObject({ images: 3, splits: [{ positives: { Hernia: 0 } }], warnings: ['no positive image'] })
+    expect(seen).toMatchObject([{ kind: 'mimic-cxr', root: '/secret/mimic', fingerprint: '2'.repeat(64) }])
+    expect(answer.body).not.toContain('/secret')
+  })
+
+  it('knows no other data set', async () => {
+    const { app } = await appOnFakes()
+    const answer = await app.inject('/v1/datasets/nowhere/check')
+    expect([answer.statusCode, answer.json().code]).toEqual([404, 'unknown-dataset'])
   })
 })
