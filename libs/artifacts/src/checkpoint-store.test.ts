@@ -5,7 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ArtifactMismatchError, type CheckpointStore, NonFiniteError, type StoredCheckpoint } from '#libs/training'
 import { type CheckpointStoreOptions, createCheckpointStore, deleteRunArtifacts } from './checkpoint-store.ts'
 import { openFolderStore } from './folder/folder-store.ts'
+import { writeManifest } from './manifest.ts'
 import type { ObjectStore } from './object-store.ts'
+import { encodeSafetensors } from './safetensors-encode.ts'
 
 const RUN = 'ab'.repeat(32)
 const OTHER = 'cd'.repeat(32)
@@ -177,6 +179,30 @@ describe('the checkpoint store refuses by name', () => {
     const path = await find(/state/)
     await writeFile(path, (await readFile(path)).subarray(0, 100))
     await expect(checkpoints().latest()).rejects.toThrow('has 100 bytes, its manifest says')
+  })
+
+  it('a state whose tensors were swapped', async () => {
+    const { weight, bias } = at(10).tensors
+    const swapped = { weight: { ...weight!, data: weight!.data.slice().reverse() }, bias: bias! }
+    const path = await find(/state/)
+    const bytes = encodeSafetensors(swapped, { step: '10' })
+    expect(bytes.byteLength).toBe((await readFile(path)).byteLength)
+    await writeFile(path, bytes)
+    await expect(checkpoints().latest()).rejects.toThrow('has SHA-256')
+  })
+
+  it('a tensor that is not float32, even where file and manifest agree', async () => {
+    const tensors = { ...at(30).tensors, bias: { shape: [], data: Int32Array.of(1) } } as unknown as StoredCheckpoint['tensors']
+    await checkpoints().save({ ...at(30), tensors }, 'periodic')
+    await expect(checkpoints().latest()).rejects.toThrow('tensor "bias" is not float32')
+  })
+
+  it('a state of another step under its manifest', async () => {
+    await checkpoints().save(at(40), 'periodic')
+    const manifest = JSON.parse(await readFile(await find(/00000010.*manifest/), 'utf8'))
+    const { sha256: _, ...content } = manifest
+    await writeManifest(store, 'checkpoints/00000040/periodic.manifest.json', content)
+    await expect(checkpoints().latest()).rejects.toThrow('holds step 10')
   })
 
   it('a missing state', async () => {
