@@ -49,6 +49,8 @@ interface Listed {
 export interface CollectingCheckpointStore extends CheckpointStore {
   /** Waits until what the last save replaced is gone. */
   collected(): Promise<void>
+  /** The states of the newest `best` and the newest `final`, whichever writer they are from: what a run that succeeded consists of. */
+  kept(): Promise<ArtifactRef[]>
 }
 
 export function createCheckpointStore(
@@ -115,6 +117,22 @@ class ObjectCheckpointStore implements CollectingCheckpointStore {
 
   load(role: 'best' | 'final'): Promise<StoredCheckpoint> {
     return untilStored(() => this.#load(role), this.#options.retry)
+  }
+
+  kept(): Promise<ArtifactRef[]> {
+    return untilStored(() => this.#kept(), this.#options.retry)
+  }
+
+  async #kept(): Promise<ArtifactRef[]> {
+    const listed = await this.#list()
+    const states = new Map<string, ArtifactRef>()
+    for (const role of ['best', 'final'] as const) {
+      const newest = this.#newest(listed, role)
+      if (!newest) continue
+      const { state } = await this.#manifest(newest.step, role)
+      states.set(state.name, state)
+    }
+    return [...states.values()]
   }
 
   async #latest(): Promise<StoredCheckpoint | undefined> {

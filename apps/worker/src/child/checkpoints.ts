@@ -7,8 +7,8 @@ import type { SupervisorLink } from './messages.ts'
 
 export interface RunCheckpoints {
   readonly store: CheckpointStore
-  /** What stays of them: the run's artifacts. Periodic checkpoints come and go. */
-  readonly committed: readonly ArtifactRef[]
+  /** What stays of them, whichever attempt wrote it: the run's artifacts. */
+  kept(): Promise<ArtifactRef[]>
   close(): Promise<void>
 }
 
@@ -35,9 +35,8 @@ export function openCheckpoints({ assignment, config, store, link, log }: Checkp
   const writer = threadedStateWriter(config.objectStoreUrl, config.objectStoreOptions, retry)
   const onCollectError = (error: unknown) => log.warn({ err: error }, 'old checkpoints could not be removed')
   const checkpoints = createCheckpointStore(store, assignment.runId, assignment.semantics, { writer, retry, onCollectError })
-  const committed: ArtifactRef[] = []
   return {
-    committed,
+    kept: () => checkpoints.kept(),
     close: async () => {
       await checkpoints.collected()
       await writer.close()
@@ -48,7 +47,6 @@ export function openCheckpoints({ assignment, config, store, link, log }: Checkp
       save: async (checkpoint, role) => {
         const artifact = await checkpoints.save(checkpoint, role)
         link.send({ type: 'checkpoint-committed', step: checkpoint.step, role, artifact })
-        if (role !== 'periodic') committed.push(artifact)
         return artifact
       },
     },

@@ -84,7 +84,7 @@ async function randomInit(job: Job, spec: Extract<PretrainSpec, { method: 'none'
   const checkpoints = openCheckpoints(job)
   try {
     await commitRandomInit(spec, checkpoints.store)
-    return { artifacts: [...checkpoints.committed], results: [], summary: { steps: 0 } }
+    return { artifacts: await checkpoints.kept(), results: [], summary: { steps: 0 } }
   } finally {
     await checkpoints.close()
   }
@@ -130,7 +130,7 @@ async function pretrainMsn(job: Job, spec: MsnPretrainSpec): Promise<Done> {
       select: spec.selectCheckpoint,
       evaluable: (name) => name.startsWith('target.') || name.startsWith('online.') || name === 'prototypes',
     })
-    return { artifacts: [...checkpoints.committed], results: [], summary: { ...summary } }
+    return { artifacts: await checkpoints.kept(), results: [], summary: { ...summary } }
   } finally {
     await checkpoints.close()
     await pack.close()
