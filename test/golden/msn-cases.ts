@@ -229,9 +229,9 @@ function originalTraining(microBatch: number | null = null): GoldenCase {
   )
   for (const network of ['online', 'target'] as const) {
     for (const bn of ['bn1', 'bn2'] as const) {
-      // The mean contains the bias before it, whose float noise Adam moves by up to the learning rate a step: with the weights
-      // of the last passes at most 2.5e-4 (the target averages that away).
-      const bound = network === 'online' ? 3e-4 : 1e-5
+      // The mean contains the bias before it, whose float noise Adam moves by up to the learning rate a step: by 3.0e-4
+      // at most over the three steps (the target averages that away).
+      const bound = network === 'online' ? 3.2e-4 : 1e-5
       after[`${network}.fc.${bn}.running_mean`] = [{ kind: 'values', values: bnRunning[network][bn].mean, bound }]
       after[`${network}.fc.${bn}.running_var`] = near(...bnRunning[network][bn].var)
     }

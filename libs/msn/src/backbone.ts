@@ -2,10 +2,10 @@
  * The ViT (Dosovitskiy et al., arXiv 2010.11929) with timm's parameter names and PyTorch's layouts. Two exact savings: only
  * kept patches are embedded, and the last block computes the class token alone, since nothing else of it is used.
  */
-import type { Tensor, Tensor3D } from '@tensorflow/tfjs'
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs'
 import { attention } from './attention.ts'
 import { type BackboneConfig, gridOf } from './config.ts'
-import { gelu, layerNorm, linear, repeatRows } from './ops.ts'
+import { erfGate, layerNorm, linear, repeatRows, standardise } from './ops.ts'
 import { fanInUniform, type Initialiser, ones, type ParameterSpec, type Parameters, parameter, zeros } from './parameters.ts'
 import { gridMatrix } from './position.ts'
 import { tf } from './tf.ts'
@@ -120,44 +120,62 @@ function positionRows(config: BackboneConfig, position: Tensor3D, input: PatchIn
 }
 
 /**
- * Weight and bias of the qkv layer with the attention's scale 1 / sqrt(headDim) in the rows that give queries: there it costs
- * a pass over the weights, on queries or scores one over every token.
+ * The linear layer `name` as it acts on rows that are standardised but not yet scaled and shifted by the LayerNorm `normName`
+ * before it: (v g + c) W^T + b = v (W g)^T + (W c + b). A pass over the weights takes the place of passes over every token.
+ * @param scale of the layer's outputs: a scalar, or one number each, [out]
  */
-function scaledProjection(config: BlockConfig, params: Parameters, name: string): { weight: Tensor; bias: Tensor } {
-  const weight = parameter(params, `${name}.attn.qkv.weight`)
-  const [outDim, dim] = weight.shape as [number, number]
-  const scale = tf.tensor1d(new Float32Array(outDim).fill(1).fill(1 / Math.sqrt(dim / config.heads), 0, dim))
-  return {
-    weight: tf.mul(weight, tf.reshape(scale, [outDim, 1])),
-    bias: tf.mul(parameter(params, `${name}.attn.qkv.bias`), scale),
-  }
+function foldedLinear(
+  params: Parameters,
+  normName: string,
+  name: string,
+  scale: Tensor | number,
+): { weight: Tensor2D; bias: Tensor1D } {
+  const weight = parameter(params, `${name}.weight`) as Tensor2D
+  const [outDim, dim] = weight.shape
+  const gain = parameter(params, `${normName}.weight`)
+  const shift = tf.reshape(parameter(params, `${normName}.bias`), [dim, 1]) as Tensor2D
+  const bias = tf.add(tf.reshape(tf.matMul(weight, shift), [outDim]), parameter(params, `${name}.bias`))
+  const rowScale = typeof scale === 'number' ? scale : tf.reshape(scale, [outDim, 1])
+  return { weight: tf.mul(weight, tf.mul(gain, rowScale)), bias: tf.mul(bias, scale) }
+}
+
+/** The qkv layer after norm1, its queries scaled by 1 / sqrt(headDim) as attention wants them. */
+function foldedProjection(config: BlockConfig, params: Parameters, name: string): { weight: Tensor2D; bias: Tensor1D } {
+  const dim = parameter(params, `${name}.norm1.weight`).shape[0]!
+  const scale = new Float32Array(3 * dim).fill(1).fill(1 / Math.sqrt(dim / config.heads), 0, dim)
+  return foldedLinear(params, `${name}.norm1`, `${name}.attn.qkv`, tf.tensor1d(scale))
 }
 
 /** A pre-norm block. [rows, tokens, dim] -> the same */
 export function block(config: BlockConfig, params: Parameters, name: string, x: Tensor): Tensor {
-  const [rows, tokens, dim] = x.shape as [number, number, number]
-  const scaled = scaledProjection(config, params, name)
-  const projected = linear(norm(config, params, `${name}.norm1`, x), scaled.weight, scaled.bias)
+  const { weight, bias } = foldedProjection(config, params, name)
+  const projected = linear(standardise(x, -1, config.layerNormEps), weight, bias)
   const [query, key, value] = tf.split(projected, 3, 2) as [Tensor, Tensor, Tensor]
-  const mixed = attention(config.heads, query, key, value)
-  const attended = tf.add(x, dense(params, `${name}.attn.proj`, tf.reshape(mixed, [rows, tokens, dim])))
-  return tf.add(attended, mlp(params, name, norm(config, params, `${name}.norm2`, attended)))
+  const attended = tf.add(x, dense(params, `${name}.attn.proj`, attention(config.heads, query, key, value)))
+  return tf.add(attended, mlp(config, params, name, attended))
 }
 
 /** The same block for the class token alone: keys and values of all tokens, one query. [rows, tokens, dim] -> [rows, dim] */
 function classTokenBlock(config: BlockConfig, params: Parameters, name: string, x: Tensor): Tensor {
   const [rows, , dim] = x.shape as [number, number, number]
-  const { weight, bias } = scaledProjection(config, params, name)
-  const normed = norm(config, params, `${name}.norm1`, x)
+  const { weight, bias } = foldedProjection(config, params, name)
+  const standard = standardise(x, -1, config.layerNormEps)
   const firstToken = (tokens: Tensor): Tensor => tf.slice(tokens, [0, 0, 0], [rows, 1, dim])
-  const query = linear(firstToken(normed), tf.slice(weight, [0, 0], [dim, dim]), tf.slice(bias, [0], [dim]))
-  const keyValue = linear(normed, tf.slice(weight, [dim, 0], [2 * dim, dim]), tf.slice(bias, [dim], [2 * dim]))
+  const query = linear(firstToken(standard), tf.slice(weight, [0, 0], [dim, dim]), tf.slice(bias, [0], [dim]))
+  const keyValue = linear(standard, tf.slice(weight, [dim, 0], [2 * dim, dim]), tf.slice(bias, [dim], [2 * dim]))
   const [key, value] = tf.split(keyValue, 2, 2) as [Tensor, Tensor]
   const mixed = tf.reshape(attention(config.heads, query, key, value), [rows, dim])
   const attended = tf.add(tf.reshape(firstToken(x), [rows, dim]), dense(params, `${name}.attn.proj`, mixed))
-  return tf.add(attended, mlp(params, name, norm(config, params, `${name}.norm2`, attended)))
+  return tf.add(attended, mlp(config, params, name, attended))
 }
 
-function mlp(params: Parameters, name: string, x: Tensor): Tensor {
-  return dense(params, `${name}.mlp.fc2`, gelu(dense(params, `${name}.mlp.fc1`, x)))
+/**
+ * LayerNorm, Linear, GELU, Linear. With u = x / sqrt 2, GELU(x) = u (1 + erf u) / sqrt 2: both factors go into the weights.
+ * [..., dim] -> the same
+ */
+function mlp(config: BlockConfig, params: Parameters, name: string, x: Tensor): Tensor {
+  const { weight, bias } = foldedLinear(params, `${name}.norm2`, `${name}.mlp.fc1`, Math.SQRT1_2)
+  const gated = erfGate(linear(standardise(x, -1, config.layerNormEps), weight, bias))
+  const second = tf.mul(parameter(params, `${name}.mlp.fc2.weight`), Math.SQRT1_2)
+  return linear(gated, second, parameter(params, `${name}.mlp.fc2.bias`))
 }

@@ -1,6 +1,18 @@
 import type { Tensor } from '@tensorflow/tfjs'
 import { describe, expect, it } from 'vitest'
-import { gelu, l2Normalise, layerNorm, linear, logSoftmax, meanRows, repeatRows, softmax, standardise, total } from './ops.ts'
+import {
+  erfGate,
+  gelu,
+  l2Normalise,
+  layerNorm,
+  linear,
+  logSoftmax,
+  meanRows,
+  repeatRows,
+  softmax,
+  standardise,
+  total,
+} from './ops.ts'
 import { drawsFor } from './testing.ts'
 import { tf } from './tf.ts'
 
@@ -22,6 +34,7 @@ const pairs: Record<string, { shape: number[]; op: Op; composed: Op }> = {
     op: gelu,
     composed: (x) => tf.mul(tf.mul(x, 0.5), tf.add(1, tf.erf(tf.div(x, Math.SQRT2)))),
   },
+  'erf gate': { shape: [4, 5], op: erfGate, composed: (x) => tf.mul(x, tf.add(1, tf.erf(x))) },
   softmax: { shape: [2, 3, 5], op: softmax, composed: (x) => tf.softmax(x) },
   'log softmax': { shape: [4, 5], op: logSoftmax, composed: (x) => tf.logSoftmax(x) },
   'standardised columns': { shape: [6, 3], op: (x) => standardise(x, 0, 1e-5), composed: (x) => composedStandard(x, 0) },
@@ -83,4 +96,12 @@ describe('edges', () => {
     const y = layerNorm(tf.tensor2d([[1, 3]]), tf.tensor1d([2, 2]), tf.tensor1d([10, 20]), 0)
     expect(y.arraySync()).toEqual([[8, 22]])
   })
+})
+
+it('the erf gate is 2u or 0 with gradient 2 or 0 where exp(u^2) overflows', () => {
+  const u = tf.tensor1d([12, -12, 1e6, -1e6])
+  const { value, grad } = tf.valueAndGrad((x) => tf.sum(erfGate(x)))(u)
+  expect([...erfGate(u).dataSync()]).toEqual([24, 0, 2e6, 0].map((x) => expect.closeTo(x)))
+  expect([...grad.dataSync()]).toEqual([2, 0, 2, 0])
+  tf.dispose([u, value, grad])
 })

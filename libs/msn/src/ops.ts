@@ -50,6 +50,24 @@ export function gelu(x: Tensor): Tensor {
   )
 }
 
+/**
+ * u (1 + erf u): sqrt 2 times the exact GELU of sqrt 2 u, in fewer passes. Its gradient is 1 + erf u + 2 u exp(-u^2) / sqrt pi;
+ * the division takes exp(u^2) beyond the range of float32 to the zero that it should be. Same shape.
+ */
+export function erfGate(u: Tensor): Tensor {
+  return differentiable(
+    [u],
+    (u) => {
+      const gate = tf.add(tf.erf(u), 1)
+      return { value: tf.mul(u, gate), saved: [u, gate] }
+    },
+    (dy, [u, gate]) => {
+      const slope = tf.mul(tf.div(u!, tf.exp(tf.square(u!))), 2 / Math.sqrt(Math.PI))
+      return [tf.mul(dy, tf.add(gate!, slope))]
+    },
+  )
+}
+
 /** Softmax over the last axis. Same shape. */
 export function softmax(x: Tensor): Tensor {
   return differentiable(

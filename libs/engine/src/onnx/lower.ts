@@ -1,4 +1,5 @@
 import { type Program, type Value, type ValueId, valueAt } from '../program.ts'
+import { fuseForOnnx } from './fusions.ts'
 import { lowerOp } from './lowerings.ts'
 import { ModelBuilder } from './model-builder.ts'
 
@@ -44,7 +45,7 @@ function usedInputs(program: Program): Map<string, Value> {
 export function lowerToOnnx(program: Program, graphName: string): OnnxModel {
   const builder = new ModelBuilder()
   const names = new Names(program, builder)
-  for (const op of program.ops) {
+  for (const op of fuseForOnnx(program)) {
     lowerOp(op, {
       builder,
       inputs: op.inputs.map((id) => names.of(id)),

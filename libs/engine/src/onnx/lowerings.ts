@@ -1,6 +1,7 @@
 /** How each operation of a program is written in ONNX operators. */
 import type { Op, OpAttributes, OpKind, OpOf, Value } from '../program.ts'
 import { sizeOf } from '../program.ts'
+import type { FusedOp } from './fusions.ts'
 import { attribute, CONTRIB_DOMAIN, ELEMENT_TYPE, type ModelBuilder } from './model-builder.ts'
 
 /** One operation with the ONNX names and values of its operands. */
@@ -215,10 +216,25 @@ const LOWERINGS: Lowerings = {
   Barrier: barrier,
 }
 
+const FUSED_LOWERINGS: { readonly [K in FusedOp['kind']]: (op: Extract<FusedOp, { kind: K }>, site: Site) => void } = {
+  Linear: (op, { builder, inputs, outputs }) => {
+    const { transposeA, transposeB } = op.attributes
+    const attributes = [attribute.int('transA', transposeA ? 1 : 0), attribute.int('transB', transposeB ? 1 : 0)]
+    builder.node('Gemm', inputs, outputs, { attributes })
+  },
+  Standardise: (op, { builder, inputs, outputs, inputValues }) => {
+    const [value, inverse] = outputs
+    const ones = builder.ones(inputValues[0]!.shape.at(-1)!)
+    const attributes = [attribute.int('axis', -1), attribute.float('epsilon', op.attributes.eps)]
+    // The mean, between the two, is not wanted.
+    builder.node('LayerNormalization', [inputs[0]!, ones], inverse ? [value!, '', inverse] : [value!], { attributes })
+  },
+}
+
 /** Appends the ONNX nodes of one operation. */
-export function lowerOp(op: Op, site: Site): void {
+export function lowerOp(op: Op | FusedOp, site: Site): void {
   // Each entry takes the operation of its own key; the compiler cannot follow that through a union.
-  const lowering = LOWERINGS[op.kind] as (op: Op, site: Site) => void
+  const lowering = { ...LOWERINGS, ...FUSED_LOWERINGS }[op.kind] as (op: Op | FusedOp, site: Site) => void
   if (site.outputValues.every((value) => sizeOf(value.shape) === 0)) throw new RangeError(`${op.kind} gives an empty tensor`)
   lowering(op, site)
 }

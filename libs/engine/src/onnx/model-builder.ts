@@ -95,6 +95,11 @@ export class ModelBuilder {
     return this.sharedInitializer(values, [values.length], 'int64')
   }
 
+  /** A vector of float32 ones. */
+  ones(length: number): string {
+    return this.sharedInitializer(new Array<number>(length).fill(1), [length], 'float32')
+  }
+
   /** One number of shape `shape` (all ones); a scalar by default. */
   number(value: number, dtype: DType | 'int64', shape: readonly number[] = []): string {
     return this.sharedInitializer([value], shape, dtype)
