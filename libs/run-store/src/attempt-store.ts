@@ -1,22 +1,23 @@
 /** The worker's side of the store. Every write is guarded by attempt id and fencing token; times are the database's. */
-import type { DatasetKind, RunKind, RunSpec } from '#libs/experiments'
-import type {
-  Assignment,
-  AttemptRef,
-  AttemptResult,
-  AttemptStore,
-  Desired,
-  RetryPolicy,
-  RunState,
-  WorkerIdentity,
+import type { RunKind, RunSpec } from '#libs/experiments'
+import {
+  type Assignment,
+  type AttemptRef,
+  type AttemptResult,
+  type AttemptStore,
+  type Desired,
+  HELD_STATES,
+  type RetryPolicy,
+  type RunState,
+  type WorkerIdentity,
 } from '#libs/runs'
 import type { Database, Sql, Tx } from './database.ts'
-import { lockRunOf, moveOn } from './end-attempt.ts'
 import { DATASET_COLUMNS, type DatasetRow, toDataset } from './dataset-store.ts'
+import { lockRunOf, moveOn } from './end-attempt.ts'
 import { recordEvent } from './moves.ts'
 import { recordMetrics } from './record-metrics.ts'
 
-const HELD = `id = $1::text AND fencing = $2::bigint AND state IN ('leased', 'running')`
+const HELD = `id = $1::text AND fencing = $2::bigint AND state IN (${HELD_STATES.map((state) => `'${state}'`).join(', ')})`
 
 const SEE_WORKER = `
   INSERT INTO worker (id, hostname, resource_class, engine, version, slots, draining)

@@ -2,7 +2,7 @@
  * Moves of runs from state to state, for use inside a transaction. Each is a compare-and-set with its event, guarded by the
  * table of transitions in libs/runs; what becomes runnable gets its attempt and outbox row in the same statement. Rows are locked in the order (level, id): upstreams first.
  */
-import { statesBefore } from '#libs/runs'
+import { FAILS_WITH_UPSTREAM, statesBefore } from '#libs/runs'
 import type { Sql, Tx } from './database.ts'
 import type { PendingEvent } from './pending-events.ts'
 
@@ -104,7 +104,7 @@ const FAIL_BELOW = `${BELOW}
 export async function failDependents(tx: Sql, rootRunIds: readonly string[]): Promise<void> {
   if (rootRunIds.length === 0) return
   await tx.rows(LOCK_BELOW, [...rootRunIds])
-  const failed = await tx.rows<{ id: string; root: string }>(FAIL_BELOW, [...rootRunIds], statesBefore('upstream-failed'))
+  const failed = await tx.rows<{ id: string; root: string }>(FAIL_BELOW, [...rootRunIds], [...FAILS_WITH_UPSTREAM])
   for (const { id, root } of failed) recordEvent(tx, { type: 'run.upstream-failed', runId: id, data: { root } })
 }
 

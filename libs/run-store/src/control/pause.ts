@@ -1,5 +1,5 @@
 /** Pausing: what waits is held at once, what runs is asked to checkpoint and stop. */
-import { type ControlOutcome, type RunSelector, statesBefore } from '#libs/runs'
+import { type ControlOutcome, idleStatesBefore, type RunSelector } from '#libs/runs'
 import type { Tx } from '../database.ts'
 import { recordEvent } from '../moves.ts'
 import { takeSubmitTurn } from '../submit-turn.ts'
@@ -12,7 +12,7 @@ const PAUSE = `
   UPDATE run SET state = 'paused', message = $2::text WHERE id = ANY($1::text[]) AND state = ANY($3::text[]) RETURNING id`
 
 /** States that need no worker to obey. */
-const IDLE = statesBefore('paused').filter((state) => state !== 'running')
+const IDLE = idleStatesBefore('paused')
 
 export async function pause(tx: Tx, selector: RunSelector): Promise<ControlOutcome> {
   const ofGrid = 'gridId' in selector

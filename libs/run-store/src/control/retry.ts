@@ -1,5 +1,13 @@
 /** Trying again what ended without success. */
-import { type ControlOutcome, type ControlRefusal, hasEnded, type RunSelector, type RunState } from '#libs/runs'
+import {
+  type ControlOutcome,
+  type ControlRefusal,
+  planRetry,
+  type RetryCandidate,
+  type RunSelector,
+  type RunState,
+  UNSUCCESSFUL_STATES,
+} from '#libs/runs'
 import type { Tx } from '../database.ts'
 import { lockRuns, queueRuns } from '../moves.ts'
 import { restoreRuns } from '../restore.ts'
@@ -11,7 +19,7 @@ const RETRY_SCOPE = `
   WITH RECURSIVE above(id) AS (
     SELECT unnest($1::text[]) UNION SELECT e.upstream_id FROM edge e JOIN above a ON e.downstream_id = a.id
   ), failed(id) AS (
-    SELECT r.id FROM run r JOIN above USING (id) WHERE r.state IN ('failed', 'cancelled', 'upstream-failed')
+    SELECT r.id FROM run r JOIN above USING (id) WHERE r.state = ANY($2::text[])
   ), below(id) AS (
     SELECT id FROM failed
     UNION SELECT e.downstream_id FROM edge e JOIN below b ON e.upstream_id = b.id JOIN run r ON r.id = e.downstream_id
@@ -20,18 +28,11 @@ const RETRY_SCOPE = `
   SELECT id FROM below`
 
 const SCOPE_STATES = `
-  SELECT r.id, r.state, r.id = ANY($1::text[]) AS in_scope,
+  SELECT r.id, r.state, r.id = ANY($1::text[]) AS "inScope",
     COALESCE((SELECT array_agg(e.upstream_id) FROM edge e WHERE e.downstream_id = r.id), '{}') AS upstream
   FROM run r
   WHERE r.id = ANY($1::text[]) OR r.id IN (SELECT upstream_id FROM edge WHERE downstream_id = ANY($1::text[]))
   ORDER BY r.level, r.id`
-
-interface ScopeRow {
-  readonly id: string
-  readonly state: RunState
-  readonly in_scope: boolean
-  readonly upstream: readonly string[]
-}
 
 export async function retry(tx: Tx, selector: RunSelector): Promise<ControlOutcome> {
   const ofGrid = 'gridId' in selector
@@ -40,9 +41,9 @@ export async function retry(tx: Tx, selector: RunSelector): Promise<ControlOutco
     await tx.rows('UPDATE grid SET cancelled_at = NULL WHERE id = $1::text AND cancelled_at IS NOT NULL', selector.gridId)
   }
   const selected = await selectRuns(tx, selector)
-  const scope = (await tx.rows<{ id: string }>(RETRY_SCOPE, [...selected])).map(({ id }) => id)
+  const scope = (await tx.rows<{ id: string }>(RETRY_SCOPE, [...selected], [...UNSUCCESSFUL_STATES])).map(({ id }) => id)
   const before = new Map((await lockRuns(tx, [...selected, ...scope])).map(({ id, state }) => [id, state as RunState]))
-  const { restored, ready } = restorable(await tx.rows<ScopeRow>(SCOPE_STATES, scope))
+  const { restored, ready } = planRetry(await tx.rows<RetryCandidate>(SCOPE_STATES, scope))
   await restoreRuns(tx, restored)
   await queueRuns(tx, ready)
   const moved = new Set(restored)
@@ -58,22 +59,7 @@ function refusalsOf(
   return selected.toSorted().flatMap((runId) => {
     const state = states.get(runId)
     if (state === undefined || moved.has(runId)) return []
-    const isOver = hasEnded(state) && state !== 'succeeded'
+    const isOver = (UNSUCCESSFUL_STATES as readonly RunState[]).includes(state)
     return [{ runId, state, reason: isOver ? ('upstream-not-retried' as const) : ('wrong-state' as const) }]
   })
-}
-
-/** Of the runs in scope those with no upstream left that ended without success. `rows` come upstream first. */
-function restorable(rows: readonly ScopeRow[]): { restored: string[]; ready: string[] } {
-  const states = new Map(rows.map(({ id, state }) => [id, state]))
-  const isOver = (id: string) => ['failed', 'cancelled', 'upstream-failed'].includes(states.get(id) ?? '')
-  const restored: string[] = []
-  const ready: string[] = []
-  for (const { id, in_scope, upstream } of rows) {
-    if (!in_scope || !isOver(id) || upstream.some(isOver)) continue
-    states.set(id, 'blocked')
-    restored.push(id)
-    if (upstream.every((above) => states.get(above) === 'succeeded')) ready.push(id)
-  }
-  return { restored, ready }
 }

@@ -1,23 +1,15 @@
 /** What the workers of running runs are asked to do. */
-import type { Desired } from '#libs/runs'
+import { type Desired, WISHES_REPLACED_BY } from '#libs/runs'
 import type { Tx } from '../database.ts'
 import { recordEvent } from '../moves.ts'
 
-// A cancellation is not weakened to a pause or a preemption, nor a pause to a preemption.
 const ASK = `
   UPDATE run SET desired = $2::text WHERE id = ANY($1::text[]) AND state = 'running' AND desired = ANY($3::text[]) RETURNING id`
-
-const WEAKER: Readonly<Record<Desired, readonly Desired[]>> = {
-  run: ['run', 'preempt', 'pause', 'cancel'],
-  preempt: ['run'],
-  pause: ['run', 'preempt'],
-  cancel: ['run', 'preempt', 'pause'],
-}
 
 /** The runs are locked by the caller, or there is one. Gives those whose wish changed. */
 export async function ask(tx: Tx, runIds: readonly string[], wish: Desired): Promise<readonly string[]> {
   if (runIds.length === 0) return []
-  const asked = (await tx.rows<{ id: string }>(ASK, [...runIds], wish, [...WEAKER[wish]])).map(({ id }) => id)
+  const asked = (await tx.rows<{ id: string }>(ASK, [...runIds], wish, [...WISHES_REPLACED_BY[wish]])).map(({ id }) => id)
   const type = wish === 'run' ? 'run.request-withdrawn' : `run.${wish}-requested`
   for (const runId of asked) recordEvent(tx, { type, runId })
   if (asked.length > 0) await tx.rows(`SELECT pg_notify('cxrlab_wish', '')::text`)
