@@ -6,8 +6,8 @@ import { NO_DATASET_OPTIONS } from '#libs/experiments'
 import { fingerprintDataset } from '../fingerprint.ts'
 import { readDataset } from '../read-dataset.ts'
 import { drawChest, PHANTOM_SIDE_PX } from './draw-chest.ts'
-import { makePhantomNih } from './make-phantom.ts'
 import type { PhantomFilm } from './patients.ts'
+import { makePhantomNih } from './phantom-nih.ts'
 
 const nih = (root: string) => ({ kind: 'nih14', root, options: NO_DATASET_OPTIONS }) as const
 let home: string
