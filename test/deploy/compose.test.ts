@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makePhantomNih } from '#libs/datasets'
 import { type ComposeService, readComposeFile } from './compose-file.ts'
 import { type LocalCompose, prepareScratch, startLocalCompose } from './local-compose.ts'
-import { stageImage } from './stage-image.ts'
+import { type StagedImage, stageImage } from './stage-image.ts'
 
 const run = promisify(execFile)
 const NEEDED = ['weed', 'redis-server', 'prometheus', 'psql', 'wget', 'python3', 'g++'] as const
@@ -52,19 +52,18 @@ describe.skipIf(!asked)('the lab of docker-compose.yml', () => {
       spawnSync('sh', ['-c', `mkdir -p ${context} && git ls-files -z | tar --null -T - -c | tar -x -C ${context}`]).status,
     ).toBe(0)
     const note = (line: string) => console.info(line)
-    const images = Object.fromEntries(
-      await Promise.all(
-        ['api', 'worker'].map(async (name) => {
-          const { image, build } = services[name] as ComposeService
-          const dockerfile = join(context, build?.dockerfile ?? '')
-          const target = build?.target ?? 'image'
-          return [
-            image,
-            await stageImage({ dockerfile, target, context, scratch: join(scratch, `image-${name}`), note }),
-          ] as const
-        }),
-      ),
-    )
+    const images: Record<string, StagedImage> = {}
+    for (const name of ['api', 'worker']) {
+      const { image, build } = services[name] as ComposeService
+      const dockerfile = join(context, build?.dockerfile ?? '')
+      images[image] = await stageImage({
+        dockerfile,
+        target: build?.target ?? 'image',
+        context,
+        scratch: join(scratch, `image-${name}`),
+        note,
+      })
+    }
     await makePhantomNih(join(scratch, 'datasets/phantom'), { patients: 40, seed: 1 })
     lab = await startLocalCompose({ services, images, environment: ENVIRONMENT, scratch, configFolder: 'k8s', note })
     const create = ['keys', 'create', '--direct', '--owner', 'lab', '--role', 'admin']
@@ -72,7 +71,7 @@ describe.skipIf(!asked)('the lab of docker-compose.yml', () => {
   }, 15 * MINUTES)
   afterAll(async () => {
     rmSync(scratch, { recursive: true, force: true })
-  })
+  }, 2 * MINUTES)
 
   it('refuses who has no key', async () => {
     expect((await fetch(`http://${lab.address('api')}/v1/grids`)).status).toBe(401)
