@@ -30,6 +30,7 @@ export function prepareAssignment(assignment: Assignment, limits: AssignmentLimi
       runId,
       kind,
       pretrain: spec.kind === 'pretrain' ? spec : null,
+      evaluate: spec.kind === 'evaluate' ? spec : null,
     })),
     dataset: dataset && {
       name: dataset.name,
@@ -39,6 +40,7 @@ export function prepareAssignment(assignment: Assignment, limits: AssignmentLimi
       fingerprint: dataset.fingerprint,
     },
     checkpointEveryMs: limits.checkpointEveryMs,
+    microBatch: assignment.microBatch,
   })
   if (parsed.success) return { ok: true, message: parsed.data }
   const issue = parsed.error.issues[0]

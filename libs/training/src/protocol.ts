@@ -1,7 +1,14 @@
 /** Messages between the supervisor and the one fresh child process of an attempt (design section 4), over node IPC. */
 
 import { z } from 'zod'
-import { DATASET_KINDS, datasetOptionsSchema, pretrainSpecSchema, runSpecSchema } from '#libs/experiments'
+import {
+  DATASET_KINDS,
+  datasetOptionsSchema,
+  evaluationSpecSchema,
+  pretrainSpecSchema,
+  RUN_KINDS,
+  runSpecSchema,
+} from '#libs/experiments'
 import { CHECKPOINT_ROLES } from './ports.ts'
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/)
@@ -13,7 +20,13 @@ export const assignmentSchema = z.strictObject({
   spec: runSpecSchema,
   semantics: z.int(),
   upstream: z.array(
-    z.strictObject({ runId: hex, kind: z.enum(['prepare', 'pretrain']), pretrain: pretrainSpecSchema.nullable() }),
+    z.strictObject({
+      runId: hex,
+      kind: z.enum(RUN_KINDS),
+      /** The run's spec, where it is a pretraining or an evaluation. */
+      pretrain: pretrainSpecSchema.nullable(),
+      evaluate: evaluationSpecSchema.nullish(),
+    }),
   ),
   /** The registered data set; its addresses are only followed for `prepare`. */
   dataset: z
