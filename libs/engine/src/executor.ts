@@ -11,6 +11,8 @@ export interface ExecutorOptions {
   readonly precision?: 'float32' | 'bfloat16'
   /** Whether XLA compiles the step. Default off; for TensorFlow alone. */
   readonly xla?: 'off' | 'on'
+  /** Folder for compiled programs; null or absent: none are kept. For ONNX Runtime alone. */
+  readonly programCacheFolder?: string | null
 }
 
 /** One loaded step with its state inside. Not for concurrent use. */

@@ -3,10 +3,11 @@ import type { StateArrays, Step } from '#libs/msn'
 import { EngineLoadError, EngineRunError, SessionUseError } from '../errors.ts'
 import type { Executor, ExecutorOptions, Session } from '../executor.ts'
 import { optimise } from '../passes/optimise.ts'
+import { ProgramCache } from '../program-cache.ts'
 import { checkFeeds, checkState, checkWholeState, stateNames } from '../session-arrays.ts'
 import { inputName, outputName, type TracedStep, traceStep } from '../trace/trace-step.ts'
 import { lowerToOnnx, type OnnxModel } from './lower.ts'
-import { loadRuntime, type Runtime, sessionOptions } from './runtime.ts'
+import { loadRuntime, openSession, type Runtime, sessionOptions } from './runtime.ts'
 
 /** A step traced, optimised and written as an ONNX model. */
 export interface CompiledStep {
@@ -140,21 +141,24 @@ class OnnxSession implements Session {
   }
 }
 
-/** Executor on ONNX Runtime's CPU provider. A step is traced and compiled once at `load`. */
+/**
+ * Executor on ONNX Runtime. A step is traced once at `load`; what ONNX Runtime makes of the program is taken from the cache where
+ * it is there. The key is the program itself, so that nothing can be cached that tracing would not give.
+ */
 export function createOnnxExecutor(options: ExecutorOptions): Executor {
+  const cache = options.programCacheFolder ? new ProgramCache(options.programCacheFolder) : undefined
   return {
     name: 'onnx',
     async load(step, state) {
       checkWholeState(step.signature, state)
       const compiled = compileStep(step)
       const runtime = await loadRuntime()
-      let native: InferenceSession
       try {
-        native = await runtime.InferenceSession.create(compiled.model.bytes, sessionOptions(options.threads))
+        const native = await openSession(runtime, compiled.model.bytes, sessionOptions(options.threads), cache)
+        return new OnnxSession(runtime, step, compiled, native, state)
       } catch (error) {
         throw new EngineLoadError(`ONNX Runtime refused the compiled step ${step.name}`, { cause: error })
       }
-      return new OnnxSession(runtime, step, compiled, native, state)
     },
   }
 }

@@ -1,5 +1,7 @@
+import { cpus } from 'node:os'
 import type { InferenceSession } from 'onnxruntime-node'
 import { EngineLoadError } from '../errors.ts'
+import { type ProgramCache, programKey } from '../program-cache.ts'
 
 export type Runtime = typeof import('onnxruntime-node')
 
@@ -35,4 +37,28 @@ export function sessionOptions(threads: number): InferenceSession.SessionOptions
     logSeverityLevel: 4,
     extra: { session: { intra_op: { allow_spinning: '0' } }, optimization: { disable_specified_optimizers: 'ReshapeFusion' } },
   }
+}
+
+/**
+ * A session of `model`. With a cache, the model as ONNX Runtime has optimised it is kept: what it depends on beside the model is
+ * ONNX Runtime's version, its options and the processor.
+ */
+export async function openSession(
+  runtime: Runtime,
+  model: Uint8Array,
+  options: InferenceSession.SessionOptions,
+  cache: ProgramCache | undefined,
+): Promise<InferenceSession> {
+  const { create } = runtime.InferenceSession
+  if (cache === undefined) return create(model, options)
+  const key = programKey([model, runtime.env.versions.node ?? '', JSON.stringify(options), cpus()[0]?.model ?? '', process.arch])
+  const optimised = cache.read(key)
+  if (optimised !== undefined) {
+    try {
+      return await create(optimised, { ...options, graphOptimizationLevel: 'disabled' })
+    } catch {
+      // Whole, and still not to ONNX Runtime's taste: made anew below.
+    }
+  }
+  return cache.fill(key, (file) => create(model, file === undefined ? options : { ...options, optimizedModelFilePath: file }))
 }
