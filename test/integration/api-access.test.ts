@@ -1,15 +1,19 @@
 /** Keys, audit and actions on a real database: the first key made directly, the others over HTTP. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openRunStore, type RunStore } from '#libs/run-store'
-import { createLogger, createRegistry } from '#libs/telemetry'
 import { createTestDatabase, type TestDatabase } from '#libs/testkit'
-import { buildApp } from '../../apps/api/src/build-app.ts'
 import type { Terminal } from '../../apps/cli/src/commands/context.ts'
 import { main } from '../../apps/cli/src/main.ts'
+import { apiOnStore } from './fixtures/api-on-store.ts'
 
 let database: TestDatabase
 let store: RunStore
-let app: Awaited<ReturnType<typeof buildApp>>
+let folder: string
+let app: FastifyInstance
 let admin: string
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
@@ -31,31 +35,8 @@ beforeAll(async () => {
   database = await createTestDatabase()
   store = await openRunStore({ databaseUrl: database.url, poolSize: 4 })
   await store.datasets.register({ name: 'nih', kind: 'nih14', root: '/nowhere', fingerprint: '1'.repeat(64) })
-  const noObjects = async () => Promise.reject(new Error('no object store here'))
-  app = await buildApp(
-    {
-      ...store,
-      objectStore: {
-        head: noObjects,
-        stream: noObjects,
-        list: () => {
-          throw new Error('no object store here')
-        },
-      },
-      fingerprint: async () => '2'.repeat(64),
-      checkDataset: () => Promise.reject(new Error('no test checks a data set')),
-      registry: createRegistry('api'),
-      logger: createLogger({ service: 'api', level: 'silent' }),
-    },
-    {
-      auth: 'keys',
-      gridPointLimit: 100,
-      bodyLimitBytes: 1e6,
-      datasetRoots: [],
-      rateLimitPerMinute: 10_000,
-      maxEventLoopDelayMs: 0,
-    },
-  )
+  folder = await mkdtemp(join(tmpdir(), 'cxrlab-access-'))
+  app = await apiOnStore(store, folder, { auth: 'keys' })
   process.env.DATABASE_URL = database.url
   const made = await cli('keys', 'create', '--direct', '--owner', 'root', '--role', 'admin', '--name', 'first')
   delete process.env.DATABASE_URL
@@ -67,6 +48,7 @@ afterAll(async () => {
   await app?.close()
   await store?.close()
   await database?.drop()
+  await rm(folder, { recursive: true, force: true })
 })
 
 const ask = async (method: 'GET' | 'POST' | 'DELETE', url: string, key: string, payload?: object) =>

@@ -4,12 +4,11 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { openObjectStore } from '#libs/artifacts'
 import { openRunStore, type RunStore } from '#libs/run-store'
-import { createLogger, createRegistry } from '#libs/telemetry'
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '#libs/testkit'
-import { buildApp } from '../../apps/api/src/build-app.ts'
+import { apiOnStore } from './fixtures/api-on-store.ts'
 
 const SERVER = fileURLToPath(new URL('../../apps/api/src/server.ts', import.meta.url))
 const GRID = {
@@ -24,31 +23,14 @@ const GRID = {
 let database: TestDatabase
 let store: RunStore
 let folder: string
-let app: Awaited<ReturnType<typeof buildApp>>
+let app: FastifyInstance
 
 beforeAll(async () => {
   database = await createTestDatabase()
   folder = await mkdtemp(join(tmpdir(), 'cxrlab-api-'))
   store = await openRunStore({ databaseUrl: database.url, poolSize: 4 })
   await store.datasets.register({ name: 'nih', kind: 'nih14', root: folder, fingerprint: '1'.repeat(64) })
-  app = await buildApp(
-    {
-      ...store,
-      objectStore: await openObjectStore(pathToFileURL(folder).href),
-      fingerprint: async () => '2'.repeat(64),
-      checkDataset: () => Promise.reject(new Error('no test checks a data set')),
-      registry: createRegistry('api'),
-      logger: createLogger({ service: 'api', level: 'silent' }),
-    },
-    {
-      auth: 'off',
-      gridPointLimit: 100,
-      bodyLimitBytes: 1e6,
-      datasetRoots: [folder],
-      rateLimitPerMinute: 10_000,
-      maxEventLoopDelayMs: 0,
-    },
-  )
+  app = await apiOnStore(store, folder)
 })
 
 afterAll(async () => {

@@ -1,9 +1,12 @@
 /** The points of a run, written in a storm and read over HTTP: nothing lost, nothing twice, whatever the reader's connection does. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { AttemptRef } from '#libs/runs'
-import { createLogger, createRegistry } from '#libs/telemetry'
-import { buildApp } from '../../apps/api/src/build-app.ts'
 import { openStream } from '../../apps/api/src/testing/stream.ts'
+import { apiOnStore } from './fixtures/api-on-store.ts'
 import { finish, freshDataset, idOf, type LabStore, leaseRun, openLabStore, submission } from './fixtures/lab-store.ts'
 
 const BATCHES = 150
@@ -12,34 +15,19 @@ const POINTS = 20
 const WRITERS = 4
 
 let lab: LabStore
-let app: Awaited<ReturnType<typeof buildApp>>
+let folder: string
+let app: FastifyInstance
 
 beforeAll(async () => {
   lab = await openLabStore(8)
-  const noObjects = async () => Promise.reject(new Error('no object store here'))
-  const objectStore = {
-    head: noObjects,
-    stream: noObjects,
-    list: () => {
-      throw new Error('no object store here')
-    },
-  }
-  app = await buildApp(
-    {
-      ...lab.store,
-      objectStore,
-      fingerprint: async () => '2'.repeat(64),
-      checkDataset: () => Promise.reject(new Error('no test checks a data set')),
-      registry: createRegistry('api'),
-      logger: createLogger({ service: 'api', level: 'silent' }),
-    },
-    { auth: 'off', gridPointLimit: 100, bodyLimitBytes: 1e6, datasetRoots: [], rateLimitPerMinute: 1e6, maxEventLoopDelayMs: 0 },
-  )
+  folder = await mkdtemp(join(tmpdir(), 'cxrlab-stream-'))
+  app = await apiOnStore(lab.store, folder)
 })
 
 afterAll(async () => {
   await app?.close()
   await lab?.close()
+  await rm(folder, { recursive: true, force: true })
 })
 
 async function runningPretrain(): Promise<{ readonly runId: string; readonly ref: AttemptRef }> {

@@ -17,6 +17,7 @@ import operations from './routes/operations/routes.ts'
 import auditRoutes from './routes/v1/audit/routes.ts'
 import datasets from './routes/v1/datasets/routes.ts'
 import events from './routes/v1/events/routes.ts'
+import garbage from './routes/v1/garbage/routes.ts'
 import grids from './routes/v1/grids/routes.ts'
 import keys from './routes/v1/keys/routes.ts'
 import metrics from './routes/v1/metrics/routes.ts'
@@ -49,10 +50,11 @@ export async function buildApp(deps: ApiDeps, options: ApiOptions): Promise<Fast
 
   await app.register(operations, { deps })
   await app.register(grids, { prefix: '/v1/grids', deps, options })
-  await app.register(runs, { prefix: '/v1/runs', deps })
+  await app.register(runs, { prefix: '/v1/runs', deps, options })
   await app.register(metrics, { prefix: '/v1/runs', deps })
   await app.register(events, { prefix: '/v1', deps })
   await app.register(workers, { prefix: '/v1/workers', deps })
+  await app.register(garbage, { prefix: '/v1/garbage', deps })
   await app.register(keys, { prefix: '/v1/keys', deps })
   await app.register(auditRoutes, { prefix: '/v1/audit', deps })
   await app.register(datasets, { prefix: '/v1/datasets', deps, options })

@@ -26,6 +26,13 @@ describe('configuration of the api', () => {
     })
   })
 
+  it('sends readers to the store only where it is not a server of the lab, unless told to', () => {
+    expect(parseConfig(GOOD).artifactDownloads).toBe('presigned')
+    expect(parseConfig({ ...GOOD, S3_ENDPOINT: 'http://store:8333' }).artifactDownloads).toBe('streamed')
+    const told = { ...GOOD, S3_ENDPOINT: 'http://store:8333', ARTIFACT_DOWNLOADS: 'presigned' }
+    expect(parseConfig(told).artifactDownloads).toBe('presigned')
+  })
+
   it('splits the dataset roots as PATH is split', () => {
     expect(parseConfig({ ...GOOD, DATASET_ROOTS: ['/data/a', '/data/b'].join(delimiter) }).datasetRoots).toEqual([
       '/data/a',

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { OpenStoreOptions } from '#libs/artifacts'
 import { isObjectAddress, splitAddresses } from '#libs/experiments'
 import { LOG_LEVELS, type LogLevel } from '#libs/telemetry'
+import { ARTIFACT_DOWNLOADS } from './deps.ts'
 
 const url = (protocols: readonly string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
@@ -50,6 +51,12 @@ const environmentSchema = z.object({
   BODY_LIMIT_BYTES: boundedInt(1_048_576, 1024, 64 * 1_048_576),
   /** Requests a minute and client address; further ones get 429. */
   RATE_LIMIT_PER_MINUTE: boundedInt(6000, 1, 1_000_000),
+  /**
+   * How files of runs are given out of an s3:// store: `presigned` sends the reader to the store with an address that holds for
+   * five minutes; `streamed` passes them through. Default: streamed where S3_ENDPOINT names a server, which may be out of the
+   * reader's reach. A folder is always streamed.
+   */
+  ARTIFACT_DOWNLOADS: z.enum(ARTIFACT_DOWNLOADS).optional(),
   /** Above this delay of the event loop, milliseconds, requests are refused with 503; 0 turns that off. */
   MAX_EVENT_LOOP_DELAY_MS: boundedInt(5000, 0, 600_000),
 })
@@ -67,6 +74,7 @@ export interface ApiConfig {
   readonly gridPointLimit: number
   readonly bodyLimitBytes: number
   readonly rateLimitPerMinute: number
+  readonly artifactDownloads: (typeof ARTIFACT_DOWNLOADS)[number]
   readonly maxEventLoopDelayMs: number
 }
 
@@ -121,6 +129,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     gridPointLimit: env.GRID_POINT_LIMIT,
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
     rateLimitPerMinute: env.RATE_LIMIT_PER_MINUTE,
+    artifactDownloads: env.ARTIFACT_DOWNLOADS ?? (env.S3_ENDPOINT ? 'streamed' : 'presigned'),
     maxEventLoopDelayMs: env.MAX_EVENT_LOOP_DELAY_MS,
   }
 }

@@ -1,6 +1,6 @@
 /** What the api needs from the rest of the service; server.ts gives the real parts, tests give fakes. */
 import type { FastifyBaseLogger } from 'fastify'
-import type { ObjectStore } from '#libs/artifacts'
+import type { GarbageOptions, GarbageReport, ObjectStore } from '#libs/artifacts'
 import type { DatasetAddress, DatasetCheck } from '#libs/datasets'
 import type {
   ApiKeyStore,
@@ -14,6 +14,8 @@ import type {
 } from '#libs/runs'
 import type { ServiceRegistry } from '#libs/telemetry'
 
+export const ARTIFACT_DOWNLOADS = ['presigned', 'streamed'] as const
+
 export interface ApiDeps {
   readonly grids: GridStore
   readonly datasets: DatasetStore
@@ -23,7 +25,9 @@ export interface ApiDeps {
   readonly series: SeriesReader
   readonly apiKeys: ApiKeyStore
   readonly audit: AuditStore
-  readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list'>
+  readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list' | 'presignGet'>
+  /** Of the object store, with what the database still names. */
+  collectGarbage: (options: Omit<GarbageOptions, 'references'>) => Promise<GarbageReport>
   /** Hash of a data set's files; throws a SpecError where they do not look like that kind. */
   fingerprint: (dataset: DatasetAddress) => Promise<string>
   /** Counts what a data set holds. */
@@ -40,6 +44,8 @@ export interface ApiOptions {
   /** Folders and s3:// addresses that data sets may be registered from. */
   readonly datasetRoots: readonly string[]
   readonly rateLimitPerMinute: number
+  /** `presigned`: files are fetched from the object store itself where it can be asked to allow that. */
+  readonly artifactDownloads: (typeof ARTIFACT_DOWNLOADS)[number]
   /** 0: no refusal under pressure. */
   readonly maxEventLoopDelayMs: number
 }

@@ -1,6 +1,6 @@
 /** The api's process: compose, start, stop. */
 import { pathToFileURL } from 'node:url'
-import { openObjectStore } from '#libs/artifacts'
+import { collectGarbage, type GarbageOptions, openObjectStore } from '#libs/artifacts'
 import { checkDataset, type DatasetAddress, fingerprintDataset } from '#libs/datasets'
 import { assertSchema, openRunStore } from '#libs/run-store'
 import { createLogger, createRegistry } from '#libs/telemetry'
@@ -41,6 +41,8 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
       apiKeys,
       audit,
       objectStore,
+      collectGarbage: (options: Omit<GarbageOptions, 'references'>) =>
+        collectGarbage(objectStore, { ...options, references: store.references.references }),
       fingerprint: (dataset: DatasetAddress) => fingerprintDataset(dataset, config.objectStore),
       checkDataset: (dataset: DatasetAddress & { readonly fingerprint: string }) => checkDataset(dataset, config.objectStore),
       registry,

@@ -5,6 +5,7 @@ import { createApiClient } from './client/api-client.ts'
 import type { Context, Terminal } from './commands/context.ts'
 import { addControl } from './commands/control.ts'
 import { addDatasets } from './commands/datasets.ts'
+import { addGc } from './commands/gc.ts'
 import { addGrids } from './commands/grids.ts'
 import { addKeys } from './commands/keys.ts'
 import { addMigrate } from './commands/migrate.ts'
@@ -46,7 +47,19 @@ export async function main(args: readonly string[], terminal: Terminal = realTer
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.print(text.trimEnd()), writeErr: (text) => terminal.note(text.trimEnd()) })
     .showHelpAfterError('(cxrlab --help tells more)')
-  for (const add of [addUp, addSubmit, addWatch, addGrids, addRuns, addControl, addWorkers, addDatasets, addKeys, addMigrate])
+  for (const add of [
+    addUp,
+    addSubmit,
+    addWatch,
+    addGrids,
+    addRuns,
+    addControl,
+    addWorkers,
+    addDatasets,
+    addKeys,
+    addGc,
+    addMigrate,
+  ])
     add(program, context)
   inheritSettings(program)
   try {

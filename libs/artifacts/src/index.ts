@@ -1,5 +1,6 @@
 export * from './checkpoint-store.ts'
 export * from './errors.ts'
+export * from './garbage.ts'
 export * from './manifest.ts'
 export * from './object-store.ts'
 export * from './open-store.ts'

@@ -55,6 +55,19 @@ export async function readManifest(store: ObjectStore, name: string, owner: Arti
   return content
 }
 
+/** Names of the files that the manifest under `key` lists, whoever's it is; undefined where it is damaged. */
+export async function listedByManifest(store: ObjectStore, key: string): Promise<readonly string[] | undefined> {
+  const bytes = await getIfThere(store, key)
+  if (bytes === undefined) return []
+  try {
+    const { sha256, ...content } = parseManifest(bytes, key)
+    return sha256 === contentHash(content) ? content.files.map(({ name }) => name) : undefined
+  } catch (error) {
+    if (error instanceof ArtifactMismatchError) return undefined
+    throw error
+  }
+}
+
 function parseManifest(bytes: Buffer, key: string) {
   try {
     return manifestSchema.parse(JSON.parse(bytes.toString('utf8')))

@@ -21,6 +21,15 @@ export interface StoredObject {
 export interface ObjectHead {
   readonly key: string
   readonly sizeBytes: number
+  /** When the object was stored last, by the store's clock. */
+  readonly modifiedAt: Date
+}
+
+/** Writes that a killed writer left behind: no object, but room that they take. */
+export interface Unfinished {
+  readonly count: number
+  /** 0 where the store does not tell. */
+  readonly sizeBytes: number
 }
 
 /** Keys are checked by `checkKey`; every method throws InvalidKeyError for a bad one and StoreAccessError where the store fails. */
@@ -41,6 +50,8 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<ObjectHead>
   /** Deleting what is not there is no error. */
   delete(key: string): Promise<void>
+  /** Writes that were begun, and not touched since, before that time; removed unless `dryRun`. A write that goes on is younger. */
+  removeUnfinished(before: Date, options: { readonly dryRun: boolean }): Promise<Unfinished>
   /** An address that anybody can fetch the object from for `ttlSeconds`; null where the store has none and the caller streams. */
   presignGet(key: string, ttlSeconds: number): Promise<string | null>
 }

@@ -1,6 +1,7 @@
 /** In-memory ports for the tests of the routes: they remember what was written and answer from plain lists. */
 import { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
+import type { GarbageOptions, GarbageReport } from '#libs/artifacts'
 import type { DatasetAddress, DatasetCheck } from '#libs/datasets'
 import type { RunKind } from '#libs/experiments'
 import {
@@ -29,6 +30,22 @@ import {
 import { createLogger, createRegistry } from '#libs/telemetry'
 import type { ApiDeps, ApiOptions } from '../deps.ts'
 import { type FakeAccess, fakeAccess, paged } from './fake-access.ts'
+
+const NO_GARBAGE: GarbageReport = {
+  objects: 0,
+  sizeBytes: 0,
+  garbage: {
+    'unknown-run': { objects: 0, sizeBytes: 0 },
+    'unwanted-run': { objects: 0, sizeBytes: 0 },
+    unreferenced: { objects: 0, sizeBytes: 0 },
+  },
+  unfinished: { count: 0, sizeBytes: 0 },
+  deleted: 0,
+  unrecognised: 0,
+  doubtfulRuns: [],
+  complete: true,
+  sample: [],
+}
 
 const EMPTY_CHECK: DatasetCheck = {
   problem: null,
@@ -121,7 +138,11 @@ export interface FakeLab {
   readonly results: GridResultRow[]
   readonly metrics: StoredMetric[]
   readonly workers: WorkerView[]
+  /** Collections that were asked for. */
+  readonly collections: Omit<GarbageOptions, 'references'>[]
   readonly files: Map<string, string>
+  /** Addresses of objects; without one the store is as a folder. */
+  readonly presigned: Map<string, string>
   readonly acted: { readonly action: ControlAction; readonly selector: RunSelector; readonly priority?: number }[]
   /** Makes every question to the store fail. */
   breakStore(error: Error): void
@@ -139,6 +160,7 @@ export const TEST_OPTIONS: ApiOptions = {
   bodyLimitBytes: 64 * 1024,
   datasetRoots: [],
   rateLimitPerMinute: 10_000,
+  artifactDownloads: 'presigned',
   maxEventLoopDelayMs: 0,
 }
 
@@ -155,6 +177,8 @@ export function fakeLab(): FakeLab {
     results: [] as GridResultRow[],
     metrics: [] as StoredMetric[],
     workers: [] as WorkerView[],
+    collections: [] as FakeLab['collections'][number][],
+    presigned: new Map<string, string>(),
     files: new Map([[`runs/${RUN_ID}/pack/index.json`, '{"a":1}']]),
     acted: [] as FakeLab['acted'][number][],
   }
@@ -172,7 +196,11 @@ export function fakeLab(): FakeLab {
     series: fakeSeries(state),
     apiKeys: access.keys,
     audit: access.audit,
-    objectStore: fakeObjects(state.files),
+    objectStore: fakeObjects(state),
+    collectGarbage: async (options) => {
+      state.collections.push(options)
+      return { ...NO_GARBAGE, deleted: options.dryRun ? 0 : 3 }
+    },
     checkDataset: async () => EMPTY_CHECK,
     fingerprint: async (address) => {
       state.fingerprinted.push(address)
@@ -270,12 +298,13 @@ function fakeSeries({ metrics }: State): SeriesReader {
   }
 }
 
-function fakeObjects(files: Map<string, string>): ApiDeps['objectStore'] {
+function fakeObjects({ files, presigned }: State): ApiDeps['objectStore'] {
   return {
+    presignGet: async (key) => presigned.get(key) ?? null,
     async *list(prefix) {
-      for (const [key, text] of files) if (key.startsWith(prefix)) yield { key, sizeBytes: text.length }
+      for (const [key, text] of files) if (key.startsWith(prefix)) yield { key, sizeBytes: text.length, modifiedAt: START }
     },
-    head: async (key) => (files.has(key) ? { key, sizeBytes: files.get(key)?.length ?? 0 } : undefined),
+    head: async (key) => (files.has(key) ? { key, sizeBytes: files.get(key)?.length ?? 0, modifiedAt: START } : undefined),
     stream: async (key) => Readable.from([Buffer.from(files.get(key) ?? '')]),
   }
 }

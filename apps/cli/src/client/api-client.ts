@@ -19,8 +19,9 @@ const problemSchema = z.object({
 })
 
 const TIMEOUT_MS = 120_000
-/** The server asks for the size of each of 377,110 images, perhaps over a network. */
-const DATASET_TIMEOUT_MS = 30 * 60_000
+/** The server asks for the size of each of 377,110 images, or lists its whole object store, perhaps over a network. */
+const LONG_WORK = ['/v1/datasets', '/v1/garbage']
+const LONG_WORK_TIMEOUT_MS = 30 * 60_000
 
 export interface ApiClientOptions {
   /** Sent with every request. */
@@ -39,7 +40,7 @@ export function createApiClient(url: string, { apiKey, fetcher = fetch }: ApiCli
     path: string,
     init: RequestInit & { readonly headers?: Readonly<Record<string, string>> },
   ): Promise<Response> {
-    const timeoutMs = path.startsWith('/v1/datasets') ? DATASET_TIMEOUT_MS : TIMEOUT_MS
+    const timeoutMs = LONG_WORK.some((start) => path.startsWith(start)) ? LONG_WORK_TIMEOUT_MS : TIMEOUT_MS
     let response: Response
     try {
       const headers = { ...init.headers, ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }) }

@@ -141,6 +141,21 @@ export const auditEventSchema = z.object({
 })
 export type AuditEvent = z.output<typeof auditEventSchema>
 
+const sumSchema = z.object({ objects: z.number(), sizeBytes: z.number() })
+
+export const garbageReportSchema = z.object({
+  dryRun: z.boolean(),
+  objects: z.number(),
+  sizeBytes: z.number(),
+  garbage: z.record(z.string(), sumSchema),
+  unfinished: z.object({ count: z.number(), sizeBytes: z.number() }),
+  deleted: z.number(),
+  unrecognised: z.number(),
+  doubtfulRuns: z.array(z.string()),
+  complete: z.boolean(),
+})
+export type GarbageReport = z.output<typeof garbageReportSchema>
+
 export function pageSchema<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() })
 }

@@ -45,7 +45,11 @@ function roundTrips(store: () => ObjectStore): void {
     const bytes = randomBytes(100_000)
     expect(await store().put('round/whole.bin', bytes)).toEqual({ sha256: sha256(bytes), sizeBytes: 100_000 })
     expect(sha256(await store().get('round/whole.bin'))).toBe(sha256(bytes))
-    expect(await store().head('round/whole.bin')).toEqual({ key: 'round/whole.bin', sizeBytes: 100_000 })
+    expect(await store().head('round/whole.bin')).toEqual({
+      key: 'round/whole.bin',
+      sizeBytes: 100_000,
+      modifiedAt: expect.any(Date),
+    })
   })
 
   it('keeps an empty object', async () => {
@@ -126,6 +130,17 @@ function listings(store: () => ObjectStore): void {
     expect(await keysOf(store(), 'list/a')).toEqual(['list/a-x', 'list/a/10', 'list/a/2', 'list/ab/c'])
     expect(await keysOf(store(), 'list/a/')).toEqual(['list/a/10', 'list/a/2'])
     expect(await keysOf(store(), 'list/none/')).toEqual([])
+  })
+
+  it('tells when each object was stored, in listings as by itself', async () => {
+    await store().put('aged/a', Buffer.from('x'))
+    const ages: Date[] = []
+    for await (const { modifiedAt } of store().list('aged/')) ages.push(modifiedAt)
+    const head = await store().head('aged/a')
+    // Servers keep whole seconds in one of the two.
+    expect(ages.map((age) => Math.floor(age.getTime() / 1000))).toEqual([Math.floor((head?.modifiedAt.getTime() ?? 0) / 1000)])
+    expect(await store().removeUnfinished(new Date(0), { dryRun: false })).toEqual({ count: 0, sizeBytes: 0 })
+    expect(await store().head('aged/a')).toEqual(head)
   })
 
   it('pages through more keys than one answer holds', async () => {

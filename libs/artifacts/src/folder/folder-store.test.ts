@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -36,6 +36,21 @@ describe('the folder store on disk', () => {
     const keys: string[] = []
     for await (const { key } of store.list('')) keys.push(key)
     expect(keys).toEqual(['a/whole'])
+  })
+
+  it('removes what killed writers left, and leaves what is being written', async () => {
+    const folder = join(root, 'unfinished')
+    const store = await openFolderStore(folder)
+    await store.put('a/whole', Buffer.from('x'))
+    await writeFile(join(folder, 'a/.put-old'), 'half')
+    await writeFile(join(folder, 'a/.put-now'), 'half')
+    const hourAgo = new Date(Date.now() - 3_600_000)
+    await utimes(join(folder, 'a/.put-old'), hourAgo, hourAgo)
+    const before = new Date(Date.now() - 1_800_000)
+    expect(await store.removeUnfinished(before, { dryRun: true })).toEqual({ count: 1, sizeBytes: 4 })
+    expect(await readdir(join(folder, 'a'))).toHaveLength(3)
+    expect(await store.removeUnfinished(before, { dryRun: false })).toEqual({ count: 1, sizeBytes: 4 })
+    expect((await readdir(join(folder, 'a'))).sort()).toEqual(['.put-now', 'whole'])
   })
 
   it('names the folder where one cannot be made', async () => {

@@ -15,6 +15,7 @@ import {
   type ObjectStore,
   type PutOptions,
   type StoredObject,
+  type Unfinished,
 } from '../object-store.ts'
 
 /** Keys never start with a dot, so a temporary file is no object. */
@@ -106,7 +107,7 @@ class FolderStore implements ObjectStore {
   async head(key: string): Promise<ObjectHead | undefined> {
     try {
       const found = await stat(this.#path(key))
-      return found.isFile() ? { key, sizeBytes: found.size } : undefined
+      return found.isFile() ? { key, sizeBytes: found.size, modifiedAt: found.mtime } : undefined
     } catch (error) {
       if (isMissing(error)) return undefined
       throw this.#explain(error, key, 'read')
@@ -142,6 +143,20 @@ class FolderStore implements ObjectStore {
     }
   }
 
+  async removeUnfinished(before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<Unfinished> {
+    let count = 0
+    let sizeBytes = 0
+    for (const path of await temporaryFiles(this.#root)) {
+      // A writer that finishes meanwhile takes its file away under our eyes.
+      const found = await stat(path).catch(ignoreMissing)
+      if (!found || found.mtime >= before) continue
+      if (!dryRun) await unlink(path).catch(ignoreMissing)
+      count++
+      sizeBytes += found.size
+    }
+    return { count, sizeBytes }
+  }
+
   /** A folder has no address that outsiders can fetch. */
   async presignGet(key: string): Promise<null> {
     checkKey(key)
@@ -165,7 +180,7 @@ class FolderStore implements ObjectStore {
 
 const isMissing = (error: unknown) => codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR'
 
-function ignoreMissing(error: unknown): void {
+function ignoreMissing(error: unknown): undefined {
   if (!isMissing(error)) throw error
 }
 
@@ -206,6 +221,13 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+async function temporaryFiles(root: string): Promise<string[]> {
+  const entries = await readdir(root, { withFileTypes: true, recursive: true })
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.startsWith(TEMPORARY))
+    .map((entry) => join(entry.parentPath, entry.name))
 }
 
 async function collectKeys(folder: string, key: string, keys: string[]): Promise<void> {

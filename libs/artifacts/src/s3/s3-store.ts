@@ -2,10 +2,13 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import {
+  AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -23,6 +26,7 @@ import {
   type ObjectStore,
   type PutOptions,
   type StoredObject,
+  type Unfinished,
 } from '../object-store.ts'
 
 export interface S3StoreOptions {
@@ -59,10 +63,6 @@ function clientOf(options: S3StoreOptions): S3Client {
   })
 }
 
-class S3Store implements ObjectStore {
-  readonly url: string
-  readonly #bucket: string
-  readonly #prefix: string
 function refusalOf(error: unknown): string {
   if (error instanceof Error && error.name === 'CredentialsProviderError') {
     return 'has no credentials to be opened with: set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or the variables of AWS'
@@ -77,6 +77,10 @@ function refusalOf(error: unknown): string {
   }
 }
 
+class S3Store implements ObjectStore {
+  readonly url: string
+  readonly #bucket: string
+  readonly #prefix: string
   readonly #client: S3Client
 
   constructor(bucket: string, prefix: string, client: S3Client) {
@@ -165,7 +169,7 @@ function refusalOf(error: unknown): string {
   async head(key: string): Promise<ObjectHead | undefined> {
     try {
       const found = await this.#client.send(new HeadObjectCommand(this.#at(key)))
-      return { key, sizeBytes: found.ContentLength ?? 0 }
+      return { key, sizeBytes: found.ContentLength ?? 0, modifiedAt: found.LastModified ?? new Date() }
     } catch (error) {
       if (statusOf(error) === 404) return undefined
       throw this.#explain(error, key, 'read')
@@ -177,8 +181,9 @@ function refusalOf(error: unknown): string {
     let token: string | undefined
     do {
       const page = await this.#page(under, token)
-      for (const { Key, Size } of page.Contents ?? []) {
-        if (Key) yield { key: Key.slice(this.#prefix.length), sizeBytes: Size ?? 0 }
+      for (const { Key, Size, LastModified } of page.Contents ?? []) {
+        // A server that does not tell an object's age gives it none: it is then never old enough to be collected.
+        if (Key) yield { key: Key.slice(this.#prefix.length), sizeBytes: Size ?? 0, modifiedAt: LastModified ?? new Date() }
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined
     } while (token !== undefined)
@@ -198,6 +203,32 @@ function refusalOf(error: unknown): string {
     } catch (error) {
       if (statusOf(error) !== 404) throw this.#explain(error, key, 'deleted')
     }
+  }
+
+  async removeUnfinished(before: Date, { dryRun }: { readonly dryRun: boolean }): Promise<Unfinished> {
+    let count = 0
+    let marker: Pick<ListMultipartUploadsCommandOutput, 'NextKeyMarker' | 'NextUploadIdMarker'> | undefined
+    try {
+      do {
+        const page: ListMultipartUploadsCommandOutput = await this.#client.send(
+          new ListMultipartUploadsCommand({
+            Bucket: this.#bucket,
+            Prefix: this.#prefix,
+            KeyMarker: marker?.NextKeyMarker,
+            UploadIdMarker: marker?.NextUploadIdMarker,
+          }),
+        )
+        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+          if (!Key || !UploadId || !Initiated || Initiated >= before) continue
+          if (!dryRun) await this.#client.send(new AbortMultipartUploadCommand({ Bucket: this.#bucket, Key, UploadId }))
+          count++
+        }
+        marker = page.IsTruncated ? page : undefined
+      } while (marker)
+    } catch (error) {
+      throw this.#explain(error, this.#prefix, 'listed for unfinished uploads')
+    }
+    return { count, sizeBytes: 0 }
   }
 
   presignGet(key: string, ttlSeconds: number): Promise<string> {

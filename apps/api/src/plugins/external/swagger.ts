@@ -19,6 +19,7 @@ export default fp(async (app) => {
         { name: 'events', description: 'what happened, in order' },
         { name: 'datasets', description: 'registered data sets' },
         { name: 'workers', description: 'who does the work' },
+        { name: 'artifacts', description: 'what the object store holds' },
         { name: 'access', description: 'API keys, and who changed what' },
         { name: 'operations', description: 'health and metrics' },
       ],

@@ -2,9 +2,9 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { checkKey, InvalidKeyError } from '#libs/artifacts'
-import type { ApiDeps } from '../../../deps.ts'
+import type { ApiDeps, ApiOptions } from '../../../deps.ts'
 import { notFound } from '../../../errors.ts'
-import { problems, runIdParams } from '../../../wire/common.ts'
+import { flag, problems, runIdParams } from '../../../wire/common.ts'
 import { runArtifactsSchema } from '../../../wire/run.ts'
 import { existingRun, resolveRun } from './resolve-run.ts'
 
@@ -12,9 +12,20 @@ const tags = ['runs']
 /** A pack of a whole data set has some hundred shards; more files than this are not listed. */
 const LISTED_FILES = 10_000
 
+/** Long enough to begin a download; one that has begun goes on after it. */
+const ADDRESS_SECONDS = 300
+
 const folderOf = (runId: string) => `runs/${runId}/`
 
-export const artifactRoutes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { deps }) => {
+interface Options {
+  readonly deps: ApiDeps
+  readonly options: Pick<ApiOptions, 'artifactDownloads'>
+}
+
+export const artifactRoutes: FastifyPluginAsyncZod<Options> = async (app, { deps, options }) => {
+  const presigned = async (key: string) =>
+    options.artifactDownloads === 'presigned' ? await deps.objectStore.presignGet(key, ADDRESS_SECONDS) : null
+
   app.get('/:id/artifacts', {
     config: { role: 'read' },
     schema: {
@@ -35,14 +46,20 @@ export const artifactRoutes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> =
       tags,
       summary: 'One file of a run',
       params: runIdParams.extend({ '*': z.string().min(1).max(400) }),
+      description:
+        'Answers with the bytes, or with 302 to an address at the object store that holds for five minutes; `stream=true` asks for the bytes.',
+      querystring: z.strictObject({ stream: flag }),
       produces: ['application/octet-stream'],
-      response: { ...problems(400, 404, 422) },
+      response: { 302: z.null(), ...problems(400, 401, 403, 404, 422) },
     },
     handler: async (request, reply) => {
       const path = request.params['*']
+      const { stream } = request.query
       const key = keyOf(await resolveRun(deps.reader, request.params.id), path)
       const head = key === undefined ? undefined : await deps.objectStore.head(key)
       if (head === undefined) throw notFound('artifact', path)
+      const address = stream || request.method === 'HEAD' ? null : await presigned(head.key)
+      if (address !== null) return reply.header('cache-control', 'no-store').redirect(address, 302) as never
       reply.header('content-type', path.endsWith('.json') ? 'application/json' : 'application/octet-stream')
       reply.header('content-length', head.sizeBytes)
       reply.header('cache-control', 'private, immutable, max-age=31536000')

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { ApiDeps } from '../../../deps.ts'
+import type { ApiDeps, ApiOptions } from '../../../deps.ts'
 import { notFound } from '../../../errors.ts'
 import { pagedSchema, pageOf, pageQuery, problems, runIdParams, runKindSchema, runStateSchema } from '../../../wire/common.ts'
 import { runDetailSchema, runSummarySchema, whySchema, wireRun, wireRunDetail, wireWhy } from '../../../wire/run.ts'
@@ -12,7 +12,10 @@ import { resolveRun } from './resolve-run.ts'
 
 const tags = ['runs']
 
-const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { deps }) => {
+const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps; readonly options: ApiOptions }> = async (
+  app,
+  { deps, options },
+) => {
   const { reader } = deps
 
   app.get('/', {
@@ -64,7 +67,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
 
   await app.register(runActionRoutes, { deps })
   await app.register(selectionActionRoutes, { deps })
-  await app.register(artifactRoutes, { deps })
+  await app.register(artifactRoutes, { deps, options })
 }
 
 export default routes

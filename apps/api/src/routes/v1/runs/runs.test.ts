@@ -58,6 +58,20 @@ describe('artifacts', () => {
     expect(answer.body).toBe('{"a":1}')
   })
 
+  it('sends the reader to the store where it gives addresses, unless asked for the bytes', async () => {
+    const url = `/v1/runs/${RUN_ID}/artifacts/pack/index.json`
+    const { app, lab } = await appOnFakes()
+    lab.presigned.set(`runs/${RUN_ID}/pack/index.json`, 'https://store.example/x?X-Amz-Signature=s')
+    const sent = await app.inject(url)
+    expect(sent.statusCode).toBe(302)
+    expect(sent.headers).toMatchObject({ location: 'https://store.example/x?X-Amz-Signature=s', 'cache-control': 'no-store' })
+    expect((await app.inject(`${url}?stream=true`)).body).toBe('{"a":1}')
+    expect((await app.inject({ method: 'HEAD', url })).headers).toMatchObject({ 'content-length': '7' })
+    const streaming = await appOnFakes({ artifactDownloads: 'streamed' })
+    streaming.lab.presigned.set(`runs/${RUN_ID}/pack/index.json`, 'https://store.example/x')
+    expect((await streaming.app.inject(url)).body).toBe('{"a":1}')
+  })
+
   it.each(['pack/other', '..%2f..%2fsecret', 'pack/../../x', '.hidden', 'a//b'])('answers 404 for %s', async (path) => {
     const { app } = await appOnFakes()
     const answer = await app.inject(`/v1/runs/${RUN_ID}/artifacts/${path}`)
