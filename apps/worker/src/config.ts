@@ -142,6 +142,9 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
       ENGINE: env.ENGINE,
       ENGINE_THREADS: String(engineThreads),
       PACK_CACHE_BYTES: String(env.PACK_CACHE_BYTES),
+      PROGRAM_CACHE_DIR: env.PROGRAM_CACHE_DIR,
+      // Images are decoded in libuv's threads, of which there are four unless asked for.
+      UV_THREADPOOL_SIZE: String(Math.max(4, availableParallelism())),
       LOG_LEVEL: env.LOG_LEVEL,
     }),
   }
