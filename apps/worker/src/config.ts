@@ -2,18 +2,16 @@
  * Configuration of a worker, read once from the environment. All problems are reported at once, by the variable's name; values
  * never appear in a message.
  */
-import { availableParallelism } from 'node:os'
-import { delimiter, isAbsolute } from 'node:path'
+import { availableParallelism, homedir } from 'node:os'
+import { delimiter, isAbsolute, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { isObjectAddress, splitAddresses } from '#libs/experiments'
 import { LOG_LEVELS, type LogLevel } from '#libs/telemetry'
-import { type ChildConfig, parseChildConfig } from './child/child-config.ts'
+import { type ChildConfig, parseChildConfig, WORKER_ENGINES } from './child/child-config.ts'
 import { ConfigError } from './errors.ts'
 
 export { ConfigError } from './errors.ts'
-
-const WORKER_ENGINES = ['auto', 'onnx', 'eager'] as const
 
 const url = (protocols: readonly string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
@@ -42,7 +40,7 @@ const environmentSchema = z.object({
     .refine((roots) => roots.every((root) => isAbsolute(root) || isObjectAddress(root)), {
       message: `must be absolute folders or s3:// addresses separated by "${delimiter}"`,
     }),
-  /** `auto` takes the fastest engine that loads. */
+  /** `auto` takes TensorFlow where `npm run engine:tensorflow` built it, else ONNX Runtime. */
   ENGINE: z.enum(WORKER_ENGINES).default('auto'),
   /** Threads of one child's engine. Default: the machine's cores, shared among CONCURRENCY children. */
   ENGINE_THREADS: boundedInt(1, 1024).optional(),
@@ -79,6 +77,8 @@ const environmentSchema = z.object({
   METRICS_HOST: z.string().default('127.0.0.1'),
   /** Most bytes of decoded packs that a child keeps on the local disk. */
   PACK_CACHE_BYTES: boundedInt(0, Number.MAX_SAFE_INTEGER).default(20 * 2 ** 30),
+  /** Folder for compiled programs of the ONNX engine, 64 of them at most, so that the next run of the same shape starts sooner. */
+  PROGRAM_CACHE_DIR: z.string().default(join(homedir(), '.cache', 'cxrlab', 'programs')),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
 })
 

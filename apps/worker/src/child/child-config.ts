@@ -3,24 +3,29 @@ import { z } from 'zod'
 import type { OpenStoreOptions } from '#libs/artifacts'
 import { LOG_LEVELS } from '#libs/telemetry'
 
+export const WORKER_ENGINES = ['auto', 'onnx', 'tensorflow', 'eager'] as const
+
 const schema = z.object({
   OBJECT_STORE_URL: z.string().min(1),
   S3_ENDPOINT: z.string().optional(),
   S3_REGION: z.string().optional(),
   S3_ACCESS_KEY_ID: z.string().optional(),
   S3_SECRET_ACCESS_KEY: z.string().optional(),
-  ENGINE: z.enum(['auto', 'onnx', 'eager']),
+  ENGINE: z.enum(WORKER_ENGINES),
   ENGINE_THREADS: z.coerce.number().int().positive(),
   PACK_CACHE_BYTES: z.coerce.number().int().min(0),
+  PROGRAM_CACHE_DIR: z.string().optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS),
 })
 
 export interface ChildConfig {
   readonly objectStoreUrl: string
   readonly objectStoreOptions: OpenStoreOptions
-  readonly engine: 'auto' | 'onnx' | 'eager'
+  readonly engine: (typeof WORKER_ENGINES)[number]
   readonly engineThreads: number
   readonly packCacheBytes: number
+  /** Null: compiled programs are not kept. */
+  readonly programCacheFolder: string | null
   readonly logLevel: z.infer<typeof schema>['LOG_LEVEL']
 }
 
@@ -42,6 +47,7 @@ export function parseChildConfig(environment: Readonly<Record<string, string | u
     engine: env.ENGINE,
     engineThreads: env.ENGINE_THREADS,
     packCacheBytes: env.PACK_CACHE_BYTES,
+    programCacheFolder: env.PROGRAM_CACHE_DIR || null,
     logLevel: env.LOG_LEVEL,
   }
 }
