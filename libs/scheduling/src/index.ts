@@ -1,1 +1,6 @@
 export * from './backoff.ts'
+export * from './estimate.ts'
+export * from './fair-line.ts'
+export * from './preemption.ts'
+export * from './queue-numbers.ts'
+export * from './usage.ts'
