@@ -20,7 +20,12 @@ type Numerics = Pick<EvaluationSpec, 'precision' | 'xla'>
 export function executorOf({ config, link, log }: Job, { precision, xla }: Numerics): Executor {
   const { engine, reason } = resolveEngine(config.engine)
   log.info({ engine, reason, threads: config.engineThreads, precision, xla }, 'engine chosen')
-  const executor = created(engine, { threads: config.engineThreads, precision, xla })
+  const executor = created(engine, {
+    threads: config.engineThreads,
+    precision,
+    xla,
+    programCacheFolder: config.programCacheFolder,
+  })
   let isFirst = true
   return {
     name: executor.name,

@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { cpus } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-node'
 import { EngineLoadError } from '../errors.ts'
 import { type ProgramCache, programKey } from '../program-cache.ts'
@@ -12,6 +15,13 @@ export async function loadRuntime(): Promise<Runtime> {
   } catch (error) {
     throw new EngineLoadError('ONNX Runtime (the npm package onnxruntime-node) could not be loaded', { cause: error })
   }
+}
+
+/** Whether `npm run engine:onnx-cuda` has added the CUDA provider and an NVIDIA driver is loaded. */
+function hasCuda(): boolean {
+  const home = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
+  const provider = join(home, 'bin/napi-v6', process.platform, process.arch, 'libonnxruntime_providers_cuda.so')
+  return existsSync(provider) && existsSync('/proc/driver/nvidia/version')
 }
 
 /**
@@ -28,7 +38,7 @@ export async function loadRuntime(): Promise<Runtime> {
  */
 export function sessionOptions(threads: number): InferenceSession.SessionOptions {
   return {
-    executionProviders: ['cpu'],
+    executionProviders: hasCuda() ? ['cuda', 'cpu'] : ['cpu'],
     graphOptimizationLevel: 'all',
     executionMode: 'sequential',
     enableMemPattern: false,
