@@ -9,6 +9,8 @@ export interface ChildProgram {
   readonly entry: string
   /** All of the child's environment; the supervisor's own is not inherited. */
   readonly environment: Readonly<Record<string, string>>
+  /** Options of Node; default: TypeScript through tsx. */
+  readonly execArgv?: readonly string[]
 }
 
 export interface ChildEvents {
@@ -41,7 +43,7 @@ export class AttemptChild {
   constructor(program: ChildProgram, events?: ChildEvents) {
     this.#events = events
     this.#process = fork(program.entry, [], {
-      execArgv: ['--import', 'tsx'],
+      execArgv: [...(program.execArgv ?? ['--import', 'tsx'])],
       serialization: 'json',
       env: { ...program.environment },
       // Standard output is the child's log, in the same form as the supervisor's.
