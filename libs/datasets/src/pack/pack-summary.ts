@@ -4,10 +4,21 @@ import type { PackIndex } from './pack-index.ts'
 
 const countOf = (codes: Uint8Array, code: number) => codes.reduce((sum, one) => sum + (one === code ? 1 : 0), 0)
 
-/** Images by split, view and positive label, patients, and what the reader and the decoder left out. */
-export function packSummary(index: PackIndex, notes: Readonly<Record<string, number>>, broken: number): Record<string, number> {
+/**
+ * Images by split, view and positive label, patients, what the reader and the decoder left out, and, as a warning, the labels that no
+ * image of a split has.
+ */
+export function packSummary(
+  index: PackIndex,
+  notes: Readonly<Record<string, number>>,
+  broken: number,
+): Record<string, number | string> {
   const { columns, labelNames, count } = index
-  const summary: Record<string, number> = { images: count, patients: new Set(columns.patient).size, sidePx: index.sidePx }
+  const summary: Record<string, number | string> = {
+    images: count,
+    patients: new Set(columns.patient).size,
+    sidePx: index.sidePx,
+  }
   SPLITS.forEach((split, code) => {
     summary[`split ${split}`] = countOf(columns.split, code)
   })
@@ -15,10 +26,24 @@ export function packSummary(index: PackIndex, notes: Readonly<Record<string, num
     const images = countOf(columns.view, code)
     if (images > 0) summary[`view ${view}`] = images
   })
+  const positives = positivesBySplit(index)
   labelNames.forEach((label, place) => {
-    let positive = 0
-    for (let row = 0; row < count; row++) if (columns.labels[row * labelNames.length + place] === 1) positive++
-    summary[`label ${label}`] = positive
+    summary[`label ${label}`] = positives.reduce((sum, one) => sum + one[place]!, 0)
+  })
+  SPLITS.forEach((split, code) => {
+    const without = labelNames.filter((_, place) => positives[code]![place] === 0)
+    if (without.length > 0) summary[`warning: no positive in ${split}`] = without.join(', ')
   })
   return { ...summary, ...notes, 'broken images left out': broken }
+}
+
+/** [splits][labels] */
+function positivesBySplit({ columns, labelNames, count }: PackIndex): Uint32Array[] {
+  const width = labelNames.length
+  const positives = SPLITS.map(() => new Uint32Array(width))
+  for (let row = 0; row < count; row++) {
+    const own = positives[columns.split[row]!]!
+    for (let place = 0; place < width; place++) if (columns.labels[row * width + place] === 1) own[place]! += 1
+  }
+  return positives
 }

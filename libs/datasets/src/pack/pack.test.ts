@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,6 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { artifactKey, type ObjectStore, openObjectStore } from '#libs/artifacts'
 import { NO_DATASET_OPTIONS, presetBackbone, presetEvaluate, presetPretrain } from '#libs/experiments'
 import { StoppedError } from '#libs/training'
+import { type FittedImputation, fitPackFills } from '../imputation/pack-imputation.ts'
 import { dataSources, fingerprintDataset, makePhantomNih, openPack, type PreparedPack, preparePack } from '../index.ts'
 
 const SAMPLE = fileURLToPath(new URL('../../../../../shared/data/nih-chestxray14-sample', import.meta.url))
@@ -93,6 +95,27 @@ it('a pack gives back counts, and the same sources each time', async () => {
   expect(train.patients.some((one) => test.patients.includes(one))).toBe(false)
 })
 
+it('keeps what gaps are filled with, and which images that was fitted on', async () => {
+  const run = '6'.repeat(64)
+  await preparePack(await request(run))
+  const pack = await open(run)
+  const kept = JSON.parse((await store.get(artifactKey(run, 'pack/imputation.json'))).toString()) as Record<
+    string,
+    FittedImputation
+  >
+  const train = Array.from(pack.columns.split.keys()).filter((row) => pack.columns.split[row] === 0)
+  const keys = train.map((row) => `${pack.sampleKey(row)}\n`).join('')
+  expect(kept.train).toMatchObject({ rows: train.length, rowsSha256: createHash('sha256').update(keys).digest('hex') })
+  expect(kept.all?.rows).toBe(60)
+  // The sources fill with the very same.
+  expect(kept.train?.fills).toEqual(fitPackFills(pack.columns, 'train'))
+  expect(kept.all?.fills).toEqual(fitPackFills(pack.columns, 'all'))
+  expect(kept.all?.fills).not.toEqual(kept.train?.fills)
+  const ages = train.map((row) => pack.columns.age[row]!)
+  expect(kept.train?.fills.age.any).toBeCloseTo(ages.reduce((sum, age) => sum + age, 0) / ages.length, 10)
+  expect(kept.train?.fills.position).toEqual({ any: null, byOthers: {} })
+})
+
 it('a stopped pack goes on, a changed data set and a damaged shard are refused', async () => {
   const run = 'b'.repeat(64)
   await expect(preparePack({ ...(await request(run)), stopRequested: () => true })).rejects.toThrow(StoppedError)
@@ -113,7 +136,7 @@ it('an attempt that was killed before the manifest leaves no pack, and the next 
   await expect(open(run)).rejects.toThrow('no finished pack')
   const written: string[] = []
   const second = await preparePack({ ...(await request(run)), store: watched((key) => written.push(key)) })
-  expect(written.map((key) => key.split('/').at(-1))).toEqual(['index.safetensors', 'manifest.json'])
+  expect(written.map((key) => key.split('/').at(-1))).toEqual(['index.safetensors', 'imputation.json', 'manifest.json'])
   const untouched = await preparePack(await request('9'.repeat(64)))
   expect(second.summary).toEqual(untouched.summary)
   const hashes = (pack: PreparedPack) =>

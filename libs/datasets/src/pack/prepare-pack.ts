@@ -3,15 +3,16 @@ import { type ArtifactOwner, artifactKey, type ObjectStore, putArtifact, readMan
 import type { PrepareSpec } from '#libs/experiments'
 import { type ArtifactRef, SpecError, StoppedError } from '#libs/training'
 import { fingerprintOf } from '../fingerprint.ts'
+import { type FitOn, type FittedImputation, fitImputation } from '../imputation/pack-imputation.ts'
 import { readTable } from '../read-dataset.ts'
 import { readerOf } from '../readers.ts'
 import type { DatasetTable } from '../record.ts'
 import { type DatasetAccess, type DatasetAddress, type DatasetSource, withSource } from '../source.ts'
 import { checkPack } from './check-pack.ts'
 import { DIGEST_BYTES, ImageDigests } from './image-digest.ts'
-import { buildIndex, encodeIndex } from './pack-index.ts'
+import { buildIndex, encodeIndex, keyAt, type PackIndex } from './pack-index.ts'
 import { packSummary } from './pack-summary.ts'
-import { INDEX_NAME, MANIFEST_NAME, receiptName, SHARD_IMAGES } from './shard-layout.ts'
+import { IMPUTATION_NAME, INDEX_NAME, MANIFEST_NAME, receiptName, SHARD_IMAGES } from './shard-layout.ts'
 import { type WrittenShard, writeShard } from './write-shard.ts'
 
 export interface PrepareRequest extends ArtifactOwner {
@@ -94,12 +95,25 @@ async function commitPack(request: PrepareRequest, table: DatasetTable, shards: 
   const digests = new ImageDigests(rowsOf(Buffer.concat(shards.map((one) => one.digests)), slots))
   const index = buildIndex(kept, { slots, digests }, { sidePx: spec.sidePx, labelNames: table.labelNames }, identity)
   checkPack(index)
-  const summary = packSummary(index, table.notes, broken.size)
-  const files = [...shards.map((one) => one.artifact), await putArtifact(store, runId, INDEX_NAME, encodeIndex(index))]
+  const imputation = imputationOf(index)
+  const summary = {
+    ...packSummary(index, table.notes, broken.size),
+    'images that the imputer was fitted on': imputation.train.rows,
+  }
+  const files = [
+    ...shards.map((one) => one.artifact),
+    await putArtifact(store, runId, INDEX_NAME, encodeIndex(index)),
+    await putArtifact(store, runId, IMPUTATION_NAME, Buffer.from(JSON.stringify(imputation))),
+  ]
   const meta = { dataset: dataset.name, kind: dataset.kind, fingerprint: dataset.fingerprint, summary: JSON.stringify(summary) }
   const manifest = await writeManifest(store, MANIFEST_NAME, { runId, semantics, files, meta })
   for (const shard of shards.keys()) await store.delete(artifactKey(runId, receiptName(shard)))
   return { artifacts: [...files, manifest], summary }
+}
+
+function imputationOf({ columns, keys }: PackIndex): Record<FitOn, FittedImputation> {
+  const fitted = (fitOn: FitOn) => fitImputation(columns, (row) => keyAt(keys, row), fitOn)
+  return { train: fitted('train'), all: fitted('all') }
 }
 
 /** The digests of the slots that are kept, [slots.length, 16]. */

@@ -1,7 +1,9 @@
 /** The EHR vectors of the images that pretraining uses. */
-import { type EhrSpec, encodeEhr, SPLITS } from '#libs/experiments'
+import { type EhrSpec, encodeEhr } from '#libs/experiments'
 import { type Pack, SpecError } from '#libs/training'
-import { ehrRecord, fitImputer, isComplete } from './ehr-table.ts'
+import { filled } from '../imputation/fills.ts'
+import { fitPackFills } from '../imputation/pack-imputation.ts'
+import { ehrRecord, isComplete } from './ehr-table.ts'
 
 export interface EhrImages {
   /** Images that stay: all, or under `drop` those without a gap. */
@@ -22,24 +24,18 @@ export function ehrImages(pack: Pack, images: Int32Array, spec: EhrSpec): EhrIma
       return { images: whole, vectors: Array.from(whole, (index) => encodeEhr(spec, record(index))) }
     }
     case 'mode-by-other': {
-      const filled = imputed(pack, images, spec)
-      return { images, vectors: filled.map((one) => encodeEhr(spec, one)) }
+      const whole = imputed(pack, images, spec)
+      return { images, vectors: whole.map((one) => encodeEhr(spec, one)) }
     }
   }
 }
 
 function imputed(pack: Pack, images: Int32Array, spec: EhrSpec) {
-  const train = SPLITS.indexOf('train')
-  const all = Array.from(pack.columns.split.keys())
-  const fitted = spec.imputeFitOn === 'all' ? all : all.filter((index) => pack.columns.split[index] === train)
-  const impute = fitImputer(
-    fitted.map((index) => ehrRecord(pack.columns, index)),
-    spec.variables,
-  )
+  const fills = fitPackFills(pack.columns, spec.imputeFitOn)
   return Array.from(images, (index) => {
-    const filled = impute(ehrRecord(pack.columns, index))
-    const gap = spec.variables.find((variable) => filled[variable] === null)
+    const whole = filled(ehrRecord(pack.columns, index), spec.variables, fills)
+    const gap = spec.variables.find((variable) => whole[variable] === null)
     if (gap) throw new SpecError(`the data set tells no ${gap}, so gaps cannot be filled`, { field: 'ehr.variables' })
-    return filled
+    return whole
   })
 }

@@ -12,9 +12,9 @@ import {
   SPLITS,
 } from '#libs/experiments'
 import type { Pack, ViewBatch } from '#libs/training'
+import { filled, fitFills } from '../imputation/fills.ts'
 import { MISSING } from '../record.ts'
 import { dataSources } from './data-sources.ts'
-import { fitImputer } from './ehr-table.ts'
 import { ehrImages } from './ehr-vectors.ts'
 import { labelFraction } from './label-fraction.ts'
 import { labelMatrix } from './label-sets.ts'
@@ -143,20 +143,21 @@ describe('EHR gaps', () => {
       ...Array.from({ length: 2 }, () => record({ sex: 'male', view: 'AP', age: 70 })),
       record({ sex: 'male', view: 'AP', age: 76 }),
     ]
-    const impute = fitImputer(fitted, ['sex', 'age'])
-    expect(impute(record({ sex: null, view: 'AP' })).sex).toBe('male')
-    expect(impute(record({ sex: 'male', view: 'AP', age: null })).age).toBe(72)
+    const fills = fitFills(fitted)
+    expect(filled(record({ sex: null, view: 'AP' }), ['sex', 'age'], fills).sex).toBe('male')
+    expect(filled(record({ sex: 'male', view: 'AP', age: null }), ['sex', 'age'], fills).age).toBe(72)
   })
 
   it('fall back to all records where none shares the other categories', () => {
-    const impute = fitImputer([record({ sex: 'female' }), record({ sex: 'female' }), record({})], ['sex'])
-    expect(impute(record({ sex: null, view: 'LL' })).sex).toBe('female')
+    const fills = fitFills([record({ sex: 'female' }), record({ sex: 'female' }), record({})])
+    expect(filled(record({ sex: null, view: 'LL' }), ['sex'], fills).sex).toBe('female')
   })
 
   it('are filled alike whatever else the EHR set holds', () => {
     const fitted = [...Array.from({ length: 5 }, () => record({})), record({ sex: 'female', view: 'AP' })]
     const gap = record({ sex: null, view: 'AP' })
-    expect(fitImputer(fitted, ['sex'])(gap).sex).toBe(fitImputer(fitted, ['sex', 'view'])(gap).sex)
+    const fills = fitFills(fitted)
+    expect(filled(gap, ['sex'], fills).sex).toBe(filled(gap, ['sex', 'view'], fills).sex)
   })
 
   it('drop their image, or get an unknown column, or are filled', () => {
