@@ -12,6 +12,7 @@ describe('the api as a whole', () => {
       '/metrics',
       '/readyz',
       '/v1/audit/',
+      '/v1/compare/',
       '/v1/datasets/',
       '/v1/datasets/{name}/check',
       '/v1/events',

@@ -15,6 +15,7 @@ import swagger from './plugins/external/swagger.ts'
 import underPressure from './plugins/external/under-pressure.ts'
 import operations from './routes/operations/routes.ts'
 import auditRoutes from './routes/v1/audit/routes.ts'
+import compare from './routes/v1/compare/routes.ts'
 import datasets from './routes/v1/datasets/routes.ts'
 import events from './routes/v1/events/routes.ts'
 import garbage from './routes/v1/garbage/routes.ts'
@@ -54,6 +55,7 @@ export async function buildApp(deps: ApiDeps, options: ApiOptions): Promise<Fast
   await app.register(metrics, { prefix: '/v1/runs', deps })
   await app.register(events, { prefix: '/v1', deps })
   await app.register(workers, { prefix: '/v1/workers', deps })
+  await app.register(compare, { prefix: '/v1/compare', deps })
   await app.register(garbage, { prefix: '/v1/garbage', deps })
   await app.register(keys, { prefix: '/v1/keys', deps })
   await app.register(auditRoutes, { prefix: '/v1/audit', deps })

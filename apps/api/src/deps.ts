@@ -13,6 +13,7 @@ import type {
   WorkerReader,
 } from '#libs/runs'
 import type { ServiceRegistry } from '#libs/telemetry'
+import type { Comparison, ComparisonInput } from './comparison/compare.ts'
 
 export const ARTIFACT_DOWNLOADS = ['presigned', 'streamed'] as const
 
@@ -25,13 +26,15 @@ export interface ApiDeps {
   readonly series: SeriesReader
   readonly apiKeys: ApiKeyStore
   readonly audit: AuditStore
-  readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list' | 'presignGet'>
+  readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list' | 'get' | 'presignGet'>
   /** Of the object store, with what the database still names. */
   collectGarbage: (options: Omit<GarbageOptions, 'references'>) => Promise<GarbageReport>
   /** Hash of a data set's files; throws a SpecError where they do not look like that kind. */
   fingerprint: (dataset: DatasetAddress) => Promise<string>
   /** Counts what a data set holds. */
   checkDataset: (dataset: DatasetAddress & { readonly fingerprint: string }) => Promise<DatasetCheck>
+  /** Of two evaluations; off the main thread. */
+  compare: (input: ComparisonInput) => Promise<Comparison>
   readonly registry: Pick<ServiceRegistry<'api'>, 'metrics' | 'contentType' | 'expose'>
   readonly logger: FastifyBaseLogger
 }

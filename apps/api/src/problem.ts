@@ -33,6 +33,8 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   'unknown-run': 404,
   'unknown-dataset': 422,
   'spec-error': 422,
+  'evaluation-input': 422,
+  'object-not-found': 404,
 }
 
 /** Codes of Fastify's own errors that a client can cause, in our words. */

@@ -5,6 +5,7 @@ import { checkDataset, type DatasetAddress, fingerprintDataset } from '#libs/dat
 import { assertSchema, openRunStore } from '#libs/run-store'
 import { createLogger, createRegistry } from '#libs/telemetry'
 import { buildApp } from './build-app.ts'
+import { compareInThread } from './comparison/compare-in-thread.ts'
 import { type ApiConfig, ConfigError, readConfig } from './config.ts'
 
 /** Requests in flight get this long; then their connections are cut. */
@@ -45,6 +46,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
         collectGarbage(objectStore, { ...options, references: store.references.references }),
       fingerprint: (dataset: DatasetAddress) => fingerprintDataset(dataset, config.objectStore),
       checkDataset: (dataset: DatasetAddress & { readonly fingerprint: string }) => checkDataset(dataset, config.objectStore),
+      compare: compareInThread,
       registry,
       logger,
     }

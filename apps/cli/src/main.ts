@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { createApiClient } from './client/api-client.ts'
+import { addCompare } from './commands/compare.ts'
 import type { Context, Terminal } from './commands/context.ts'
 import { addControl } from './commands/control.ts'
 import { addDatasets } from './commands/datasets.ts'
@@ -54,6 +55,7 @@ export async function main(args: readonly string[], terminal: Terminal = realTer
     addGrids,
     addRuns,
     addControl,
+    addCompare,
     addWorkers,
     addDatasets,
     addKeys,

@@ -1,7 +1,7 @@
 /** In-memory ports for the tests of the routes: they remember what was written and answer from plain lists. */
 import { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import type { GarbageOptions, GarbageReport } from '#libs/artifacts'
+import { type GarbageOptions, type GarbageReport, ObjectNotFoundError } from '#libs/artifacts'
 import type { DatasetAddress, DatasetCheck } from '#libs/datasets'
 import type { RunKind } from '#libs/experiments'
 import {
@@ -28,6 +28,7 @@ import {
   type WorkerView,
 } from '#libs/runs'
 import { createLogger, createRegistry } from '#libs/telemetry'
+import { compare } from '../comparison/compare.ts'
 import type { ApiDeps, ApiOptions } from '../deps.ts'
 import { type FakeAccess, fakeAccess, paged } from './fake-access.ts'
 
@@ -140,7 +141,7 @@ export interface FakeLab {
   readonly workers: WorkerView[]
   /** Collections that were asked for. */
   readonly collections: Omit<GarbageOptions, 'references'>[]
-  readonly files: Map<string, string>
+  readonly files: Map<string, Buffer>
   /** Addresses of objects; without one the store is as a folder. */
   readonly presigned: Map<string, string>
   readonly acted: { readonly action: ControlAction; readonly selector: RunSelector; readonly priority?: number }[]
@@ -179,7 +180,7 @@ export function fakeLab(): FakeLab {
     workers: [] as WorkerView[],
     collections: [] as FakeLab['collections'][number][],
     presigned: new Map<string, string>(),
-    files: new Map([[`runs/${RUN_ID}/pack/index.json`, '{"a":1}']]),
+    files: new Map([[`runs/${RUN_ID}/pack/index.json`, Buffer.from('{"a":1}')]]),
     acted: [] as FakeLab['acted'][number][],
   }
   const failures: { store?: Error; submit?: Error } = {}
@@ -206,6 +207,7 @@ export function fakeLab(): FakeLab {
       state.fingerprinted.push(address)
       return '3'.repeat(64)
     },
+    compare: async (input) => compare(input),
     registry: createRegistry('api'),
     logger,
   }
@@ -300,12 +302,13 @@ function fakeSeries({ metrics }: State): SeriesReader {
 
 function fakeObjects({ files, presigned }: State): ApiDeps['objectStore'] {
   return {
+    get: async (key) => files.get(key) ?? Promise.reject(new ObjectNotFoundError(key)),
     presignGet: async (key) => presigned.get(key) ?? null,
     async *list(prefix) {
-      for (const [key, text] of files) if (key.startsWith(prefix)) yield { key, sizeBytes: text.length, modifiedAt: START }
+      for (const [key, bytes] of files) if (key.startsWith(prefix)) yield { key, sizeBytes: bytes.length, modifiedAt: START }
     },
     head: async (key) => (files.has(key) ? { key, sizeBytes: files.get(key)?.length ?? 0, modifiedAt: START } : undefined),
-    stream: async (key) => Readable.from([Buffer.from(files.get(key) ?? '')]),
+    stream: async (key) => Readable.from([files.get(key) ?? Buffer.alloc(0)]),
   }
 }
 

@@ -156,6 +156,28 @@ export const garbageReportSchema = z.object({
 })
 export type GarbageReport = z.output<typeof garbageReportSchema>
 
+const comparedSchema = z.object({ id: z.string(), title: z.string() })
+
+export const comparisonSchema = z.object({
+  first: comparedSchema,
+  second: comparedSchema,
+  images: z.number(),
+  patients: z.number(),
+  resamples: z.number(),
+  rows: z.array(
+    z.object({
+      label: z.string(),
+      metric: z.string(),
+      difference: z.number(),
+      low: z.number().nullable(),
+      high: z.number().nullable(),
+      p: z.number().nullable(),
+      delong: z.object({ first: z.number(), second: z.number(), p: z.number(), holm: z.number() }).nullable(),
+    }),
+  ),
+})
+export type Comparison = z.output<typeof comparisonSchema>
+
 export function pageSchema<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() })
 }
