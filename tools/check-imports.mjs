@@ -19,6 +19,7 @@ export const DIRECTIONS = {
   training: ['experiments', 'msn', 'engine', 'evaluation', 'telemetry'],
   datasets: ['artifacts', 'training', 'experiments', 'telemetry'],
   artifacts: ['training', 'experiments', 'telemetry'],
+  weights: ['artifacts', 'training', 'engine', 'msn', 'experiments'],
   runs: ['experiments', 'scheduling', 'telemetry'],
   'run-store': ['runs', 'experiments', 'training', 'telemetry'],
   queueing: ['runs', 'telemetry'],
