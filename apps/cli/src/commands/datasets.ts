@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { DATASET_KINDS, isObjectAddress } from '#libs/experiments'
+import { DATASET_KINDS, isObjectAddress, SPLIT_RULES } from '#libs/experiments'
 import { parseAnswer } from '../client/api-client.ts'
 import { datasetCheckSchema, datasetSchema, datasetsSchema } from '../client/wire.ts'
+import { CliError } from '../errors.ts'
 import { EXIT } from '../exit-codes.ts'
 import { renderCheck, renderDatasets } from '../render/dataset-views.ts'
 import { shortId } from '../render/format.ts'
@@ -27,7 +28,7 @@ export function addDatasets(program: Command, context: Context): void {
     .requiredOption('--root <dir>', "its folder or s3:// address, inside one of the server's dataset roots")
     .option('--mimic-iv <dir>', 'folder or s3:// address of MIMIC-IV (hosp/, icu/): gives mimic-cxr its EHR variables')
     .option('--split <file>', 'own split table for mimic-cxr: dicom_id,study_id,subject_id,split')
-    .addOption(new Option('--split-rule <rule>', 'who says which split an image is in').choices(['official', 'icu']))
+    .option('--split-rule <rule>', 'who says which split an image is in: official, icu, or a file as --split')
     .action(async (name: string, options: AddOptions) => {
       const answer = await context.api().post('/v1/datasets', bodyOf(name, options))
       const dataset = parseAnswer(datasetSchema, answer)
@@ -60,14 +61,19 @@ export function addDatasets(program: Command, context: Context): void {
 }
 
 /** Folders are meant from where the command is given. */
-function bodyOf(name: string, { kind, root, mimicIv, split, splitRule }: AddOptions): Record<string, string> {
-  const address = (given: string) => (isObjectAddress(given) ? given : resolve(given))
+function bodyOf(name: string, { kind, root, mimicIv, split: given, splitRule }: AddOptions): Record<string, string> {
+  const isRule = SPLIT_RULES.some((rule) => rule === splitRule)
+  if (given !== undefined && splitRule !== undefined && !isRule) {
+    throw new CliError('split-twice', EXIT.usage, '--split and --split-rule name two split tables')
+  }
+  const split = given ?? (isRule ? undefined : splitRule)
+  const address = (path: string) => (isObjectAddress(path) ? path : resolve(path))
   return {
     name,
     kind,
     root: address(root),
     ...(mimicIv !== undefined && { mimicIv: address(mimicIv) }),
     ...(split !== undefined && { split: address(split) }),
-    ...(splitRule !== undefined && { splitRule }),
+    ...(isRule && splitRule !== undefined && { splitRule }),
   }
 }

@@ -180,7 +180,12 @@ it('a broken image fails by its path or is counted', async () => {
   await writeFile(join(at, 'images_001/images/00000001_000.png'), alpha)
   await expect(preparePack(await request('c'.repeat(64), {}, at))).rejects.toThrow('images_001/images/00000003_000.png')
   const skipped = await preparePack(await request('d'.repeat(64), { onBrokenImage: 'skip' }, at))
-  expect(skipped.summary).toMatchObject({ images: 11, 'broken images left out': 1 })
+  expect(skipped.summary).toMatchObject({
+    images: 11,
+    'broken images left out': 1,
+    'broken images, the first': 'images_001/images/00000003_000.png',
+  })
+  expect((await store.get(artifactKey('d'.repeat(64), 'pack/manifest.json'))).toString()).not.toContain('00000003')
   const levels = await (await open('d'.repeat(64))).image(0)
   expect(levels.every((one) => Math.abs(one - 128) <= 1)).toBe(true)
 })

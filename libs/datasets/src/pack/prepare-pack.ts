@@ -15,6 +15,9 @@ import { packSummary } from './pack-summary.ts'
 import { IMPUTATION_NAME, INDEX_NAME, MANIFEST_NAME, receiptName, SHARD_IMAGES } from './shard-layout.ts'
 import { type WrittenShard, writeShard } from './write-shard.ts'
 
+/** Broken images that the summary names. */
+const BROKEN_NAMED = 3
+
 export interface PrepareRequest extends ArtifactOwner {
   readonly store: ObjectStore
   readonly dataset: DatasetAddress & { readonly name: string; readonly fingerprint: string }
@@ -108,7 +111,13 @@ async function commitPack(request: PrepareRequest, table: DatasetTable, shards: 
   const meta = { dataset: dataset.name, kind: dataset.kind, fingerprint: dataset.fingerprint, summary: JSON.stringify(summary) }
   const manifest = await writeManifest(store, MANIFEST_NAME, { runId, semantics, files, meta })
   for (const shard of shards.keys()) await store.delete(artifactKey(runId, receiptName(shard)))
-  return { artifacts: [...files, manifest], summary }
+  return { artifacts: [...files, manifest], summary: { ...summary, ...brokenFiles(table, broken) } }
+}
+
+/** Paths of the first images that were skipped: for the run's summary alone, since a pack tells no name of the data set's files. */
+function brokenFiles({ records }: DatasetTable, broken: ReadonlySet<number>): Record<string, string> {
+  const files = [...broken].slice(0, BROKEN_NAMED).map((slot) => records[slot]!.file)
+  return files.length > 0 ? { 'broken images, the first': files.join(', ') } : {}
 }
 
 function imputationOf({ columns, keys }: PackIndex): Record<FitOn, FittedImputation> {
