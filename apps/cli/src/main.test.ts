@@ -32,11 +32,15 @@ describe('cxrlab submit', () => {
     expect(seen[0]?.headers).toMatchObject({ 'idempotency-key': 'k1', 'content-type': 'application/json' })
   })
 
-  it('asks for a dry run, and prints the answer as it came with --json', async () => {
+  it('asks for a dry run, and prints the answer as it came with --json where it cannot estimate', async () => {
     const path = await gridFile('name: demo\n')
     const body = { ...SUBMITTED, created: false, dryRun: true, extra: 1 }
-    const { out } = await cli(['submit', path, '--dry-run', '--json'], { 'POST /v1/grids?dryRun=true': { body } })
+    const { out, err } = await cli(['submit', path, '--dry-run', '--json'], {
+      'POST /v1/grids?dryRun=true': { body },
+      'GET /v1/datasets': { body: { items: [] } },
+    })
     expect(JSON.parse(out)).toEqual(body)
+    expect(err).toContain('no estimate')
   })
 
   it('names file and line of what the server refused, and exits with 3', async () => {
