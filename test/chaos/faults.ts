@@ -113,6 +113,26 @@ const freezeWorker: Fire = async (scene) => {
   return true
 }
 
+/** The worker runs on and reaches neither Postgres nor queue until its leases ran out; then it hears everything late, or nothing. */
+const partWorker: Fire = async (scene) => {
+  const { lab, random } = scene
+  const worker = busyWorker(scene)
+  const pid = worker?.pid
+  if (!worker || pid === undefined) return false
+  const wires = lab.wires.get(worker.name) ?? []
+  const how = random.pick(['cut', 'silent'] as const)
+  for (const wire of wires) wire.part(how)
+  try {
+    await until(
+      async () => (await lab.db.observe()).attempts.every(({ workerPid }) => workerPid !== pid),
+      'the end of a cut off worker’s leases',
+    )
+  } finally {
+    for (const wire of wires) wire.heal()
+  }
+  return true
+}
+
 const killScheduler: Fire = async ({ lab }) => {
   await lab.services.scheduler.replace('SIGKILL')
   return true
@@ -200,6 +220,7 @@ export const FAULTS = {
   'worker killed (-9)': { weight: 4, needs: 'any', fire: endWorker('SIGKILL') },
   'worker frozen past its lease': { weight: 2, needs: 'any', fire: freezeWorker },
   'worker evicted (SIGTERM)': { weight: 3, needs: 'any', fire: endWorker('SIGTERM') },
+  'worker cut off past its lease': { weight: 2, needs: 'any', fire: partWorker },
   'scheduler killed (-9)': { weight: 2, needs: 'any', fire: killScheduler },
   'api killed (-9), same POST again': { weight: 2, needs: 'any', fire: killApi },
   'Postgres killed (-9)': { weight: 2, needs: 'any', fire: killPostgres },

@@ -8,6 +8,7 @@ import { type ApiClient, createApiClient } from '../../apps/cli/src/client/api-c
 import { type Database, openDatabase } from './observation.ts'
 import { freePort, patiently, type RedisServer, type Server, startPostgres, startRedis } from './servers.ts'
 import { Service } from './service.ts'
+import { startWire, type Wire } from './wire.ts'
 
 export interface LabOptions {
   /** Of the lab's own; absent or empty. */
@@ -25,6 +26,8 @@ export interface Lab {
   readonly postgres: Server
   readonly redis: RedisServer | null
   readonly services: { readonly api: Service; readonly scheduler: Service; readonly workers: readonly Service[] }
+  /** The wires from a worker, by its name, to Postgres and Redis. */
+  readonly wires: ReadonlyMap<string, readonly Wire[]>
   /** Process id of the child that works on an attempt, as its worker's log told. */
   childOf(attemptId: string): number | undefined
   stop(): Promise<void>
@@ -75,19 +78,36 @@ export async function startLab({ dir, redis: redisProgram }: LabOptions): Promis
   const onLog = (line: Readonly<Record<string, unknown>>) => {
     if (typeof line.child_pid === 'number' && typeof line.attempt_id === 'string') children.set(line.attempt_id, line.child_pid)
   }
-  const service = (name: string, path: string, upLine: string, unprivileged = false) =>
-    new Service({ name, entry: entryOf(path), environment, logFile: join(dir, `${name}.log`), upLine, unprivileged, onLog })
-  const isRoot = process.getuid?.() === 0
+  const service = (name: string, path: string, upLine: string, wired: Readonly<Record<string, string>> = {}) =>
+    new Service({
+      name,
+      entry: entryOf(path),
+      environment: { ...environment, ...wired },
+      logFile: join(dir, `${name}.log`),
+      upLine,
+      // The store is closed to workers by permissions, which stop root only where it has given up its right to pass over them.
+      unprivileged: name in wiresOf && process.getuid?.() === 0,
+      onLog,
+    })
+  const wiresOf: Record<string, readonly Wire[]> = {}
+  const wiredWorker = async (name: string) => {
+    const toPostgres = await startWire(postgres.url)
+    const toQueue = redis === null ? toPostgres : await startWire(redis.url)
+    wiresOf[name] = redis === null ? [toPostgres] : [toPostgres, toQueue]
+    return service(name, 'worker/src/main.ts', 'worker takes attempts', { DATABASE_URL: toPostgres.url, QUEUE_URL: toQueue.url })
+  }
   const services = {
     api: service('api', 'api/src/server.ts', 'Server listening'),
     scheduler: service('scheduler', 'scheduler/src/main.ts', 'this scheduler leads'),
-    workers: ['worker-1', 'worker-2'].map((name) => service(name, 'worker/src/main.ts', 'worker takes attempts', isRoot)),
+    workers: [await wiredWorker('worker-1'), await wiredWorker('worker-2')],
   }
   const all = [services.api, services.scheduler, ...services.workers]
   for (const one of all) one.start()
   const db = openDatabase(postgres.url)
+  const wires = new Map(Object.entries(wiresOf))
   const stop = async () => {
     await Promise.all(all.map((one) => one.stop()))
+    await Promise.all([...wires.values()].flat().map((wire) => wire.close()))
     await db.close()
     await redis?.stop()
     await postgres.stop()
@@ -107,6 +127,7 @@ export async function startLab({ dir, redis: redisProgram }: LabOptions): Promis
     postgres,
     redis,
     services,
+    wires,
     childOf: (attemptId) => children.get(attemptId),
     stop,
   }

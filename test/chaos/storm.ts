@@ -21,6 +21,9 @@ export interface Weathered {
   readonly seconds: number
 }
 
+/** The last fault is due at this share of the work: while one is under way the rest of the grid goes on. */
+const LAST_FAULT_AT = 0.8
+
 /** How much of the grid was ever done: the highest progress of each run, a killed one's included, so that it only rises. */
 function createProgress() {
   const highest = new Map<string, number>()
@@ -41,7 +44,7 @@ export async function weather(lab: Lab, { runs, plan, random, say, withinMs }: S
   let seen = await lab.db.observe()
   while (!seen.ended) {
     // Faults are spread over the work, not over time: the next one is due when its share of the work was done once.
-    const isDue = next < plan.length && progressOf(seen) >= next / (plan.length + 1)
+    const isDue = progressOf(seen) >= (LAST_FAULT_AT * next) / plan.length && next < plan.length
     const kind = plan[next]!
     if (isDue && (await FAULTS[kind].fire({ lab, seen, random, runs }))) {
       next++

@@ -4,7 +4,7 @@
  */
 import type { AttemptRef, AttemptStore } from '#libs/runs'
 import type { Logger } from '#libs/telemetry'
-import { retry } from './retry.ts'
+import { orAborted, retry } from './retry.ts'
 
 export interface Point {
   readonly step: number
@@ -68,7 +68,7 @@ export class Reporter {
   async close(signal: AbortSignal): Promise<void> {
     const opened = this.#timer !== undefined
     clearInterval(this.#timer)
-    await this.#flushing
+    await orAborted(this.#flushing, signal)
     if (opened) await retry(() => this.#flush(), { signal, onError: (error) => this.#warn(error) })
     if (this.#dropped > 0)
       this.#options.logger.warn({ dropped: this.#dropped }, 'metric points were dropped while the database was away')

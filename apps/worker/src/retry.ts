@@ -14,14 +14,36 @@ export interface RetryOptions {
 
 const LONGEST_DELAY_MS = 5000
 
+/**
+ * What `promise` gives, or `signal.reason` thrown as soon as `signal` aborts: an answer may never come over a connection that was cut
+ * without a word, and who waits for it then waits for the operating system's patience.
+ */
+export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // Whoever lost the race has nobody else who listens.
+    promise.catch(() => {})
+    aborted.catch(() => {})
+  }
+}
+
 /** Does `work` again until it succeeds, the tries are used up (the last error is thrown) or `signal` aborts. */
 export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { signal, tries = Number.POSITIVE_INFINITY, firstDelayMs = 250, isFinal = () => false, onError } = options
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
-      return await work()
+      return await orAborted(work(), signal)
     } catch (error) {
+      signal.throwIfAborted()
       if (attempt >= tries || isFinal(error)) throw error
       onError(error, attempt)
     }
