@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { RunStore } from '#libs/run-store'
 import type { RunQueue } from '#libs/runs'
 import { createLogger } from '#libs/telemetry'
-import { runScheduler, type SchedulerTiming } from '../../apps/scheduler/src/scheduler.ts'
+import { runScheduler, type SchedulerTiming, type SharePolicy } from '../../apps/scheduler/src/scheduler.ts'
 import {
   finish,
   freshDataset,
@@ -15,7 +15,21 @@ import {
   waitingAttempt,
 } from './fixtures/lab-store.ts'
 
-const TIMING: SchedulerTiming = { outboxPollMs: 60_000, leaseSweepMs: 50, requeueSweepMs: 50, leadershipRetryMs: 50 }
+const TIMING: SchedulerTiming = {
+  outboxPollMs: 60_000,
+  leaseSweepMs: 50,
+  requeueSweepMs: 50,
+  leadershipRetryMs: 50,
+  preemptSweepMs: 50,
+}
+const NO_LIMIT = Number.POSITIVE_INFINITY
+const SHARE: SharePolicy = {
+  halfLifeMs: 3_600_000,
+  limits: { perUser: NO_LIMIT, perGrid: NO_LIMIT },
+  window: 256,
+  preemptAfterMs: null,
+  preemptMinHeldMs: 0,
+}
 const logger = createLogger({ service: 'test', level: 'silent' })
 
 /** Jobs by attempt id. `isAway`: as a server that cannot be reached. */
@@ -34,6 +48,7 @@ class ListQueue implements RunQueue {
     for (const { attemptId } of messages) this.jobs.add(attemptId)
     this.#tell()
   }
+  async reprioritise(): Promise<void> {}
   async missing(messages: readonly { readonly attemptId: string }[]): Promise<readonly string[]> {
     return messages.map(({ attemptId }) => attemptId).filter((id) => !this.jobs.has(id))
   }
@@ -75,7 +90,10 @@ function schedule(queue: RunQueue, timing: Partial<SchedulerTiming> = {}): { sto
   const stop = new AbortController()
   const started = {
     stop,
-    ended: runScheduler({ store: store.scheduler, queue, timing: { ...TIMING, ...timing }, logger }, stop.signal),
+    ended: runScheduler(
+      { store: store.scheduler, planning: store.planning, queue, share: SHARE, timing: { ...TIMING, ...timing }, logger },
+      stop.signal,
+    ),
   }
   running.push(started)
   return started

@@ -1,6 +1,7 @@
 /** Configuration of the scheduler, read once from the environment. All problems are reported at once, by the variable's name. */
 import { z } from 'zod'
 import { LOG_LEVELS, type LogLevel } from '#libs/telemetry'
+import type { SharePolicy } from './scheduler.ts'
 
 const url = (protocols: readonly string[]) =>
   z.string({ error: 'is not set' }).refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
@@ -21,6 +22,19 @@ const schema = z.object({
   REQUEUE_SWEEP_MS: milliseconds(50, 600_000).default(5000),
   /** Time between two tries to become the one scheduler at work. */
   LEADERSHIP_RETRY_MS: milliseconds(50, 60_000).default(2000),
+  /** Time between two looks for something that must make room. */
+  PREEMPT_SWEEP_MS: milliseconds(50, 600_000).default(5000),
+  /** How long something more urgent waits before something less urgent makes room; 0: nothing ever does. */
+  PREEMPT_AFTER_MS: milliseconds(0, 3_600_000).default(15_000),
+  /** Nothing makes room before it has had its device for this long. */
+  PREEMPT_MIN_RUN_MS: milliseconds(0, 3_600_000).default(60_000),
+  /** Device time that a user used loses half its weight in this time. */
+  FAIR_SHARE_HALF_LIFE_HOURS: z.coerce.number().min(0.01).max(10_000).default(168),
+  /** Attempts of one user, and of one grid, in the queue and at work together; unset: no limit. */
+  LIMIT_PER_USER: z.coerce.number().int().min(1).optional(),
+  LIMIT_PER_GRID: z.coerce.number().int().min(1).optional(),
+  /** Attempts of a class in the queue at once; the rest waits in the outbox, in fair order. */
+  QUEUE_WINDOW: z.coerce.number().int().min(1).max(5000).default(256),
   /** How long the job in hand may take to end after SIGTERM. */
   SHUTDOWN_MS: milliseconds(100, 600_000).default(10_000),
   /** Tries after a crash before the run fails, in place of the ordinary budget. Workers and scheduler must be given the same. */
@@ -40,6 +54,8 @@ export interface SchedulerConfig {
   readonly leaseSweepMs: number
   readonly requeueSweepMs: number
   readonly leadershipRetryMs: number
+  readonly preemptSweepMs: number
+  readonly share: SharePolicy
   readonly shutdownMs: number
   /** In place of the ordinary budgets; see libs/runs. */
   readonly retry: { readonly retryBudgets: { crashed?: number; lost?: number }; readonly poisonWorkers?: number }
@@ -67,6 +83,17 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     leaseSweepMs: env.LEASE_SWEEP_MS,
     requeueSweepMs: env.REQUEUE_SWEEP_MS,
     leadershipRetryMs: env.LEADERSHIP_RETRY_MS,
+    preemptSweepMs: env.PREEMPT_SWEEP_MS,
+    share: {
+      halfLifeMs: env.FAIR_SHARE_HALF_LIFE_HOURS * 3_600_000,
+      limits: {
+        perUser: env.LIMIT_PER_USER ?? Number.POSITIVE_INFINITY,
+        perGrid: env.LIMIT_PER_GRID ?? Number.POSITIVE_INFINITY,
+      },
+      window: env.QUEUE_WINDOW,
+      preemptAfterMs: env.PREEMPT_AFTER_MS === 0 ? null : env.PREEMPT_AFTER_MS,
+      preemptMinHeldMs: env.PREEMPT_MIN_RUN_MS,
+    },
     shutdownMs: env.SHUTDOWN_MS,
     retry: retryOf(env),
     logLevel: env.LOG_LEVEL,

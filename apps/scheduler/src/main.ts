@@ -18,7 +18,8 @@ async function main(): Promise<void> {
   await assertSchema(config.databaseUrl)
   const store = await openRunStore({ databaseUrl: config.databaseUrl, poolSize: config.databasePoolSize, ...config.retry })
   const queues = await createRunQueueFactory(config.queueUrl, { role: 'producer', logger })
-  await runScheduler({ store: store.scheduler, queue: queues.queue(), timing: config, logger }, stop)
+  const { scheduler, planning } = store
+  await runScheduler({ ...config, store: scheduler, planning, queue: queues.queue(), timing: config, logger }, stop)
   await queues.close()
   await store.close()
 }

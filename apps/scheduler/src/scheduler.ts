@@ -1,8 +1,10 @@
-/** The scheduler's loop: three jobs at their own pace, while this process is the one that leads. */
+/** The scheduler's loop: four jobs at their own pace, while this process is the one that leads. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RunQueue, SchedulerStore } from '#libs/runs'
+import type { PlanningStore, RunQueue, SchedulerStore } from '#libs/runs'
+import type { ShareLimits } from '#libs/scheduling'
 import type { Logger } from '#libs/telemetry'
-import { dispatchOutbox } from './dispatch-outbox.ts'
+import { makeRoom } from './make-room.ts'
+import { LinePlanner } from './plan-queue.ts'
 import { requeueLost } from './requeue-lost.ts'
 
 export interface SchedulerTiming {
@@ -10,11 +12,24 @@ export interface SchedulerTiming {
   readonly leaseSweepMs: number
   readonly requeueSweepMs: number
   readonly leadershipRetryMs: number
+  readonly preemptSweepMs: number
+}
+
+/** What is shared among users, and how. */
+export interface SharePolicy {
+  readonly halfLifeMs: number
+  readonly limits: ShareLimits
+  readonly window: number
+  /** How long something more urgent waits before something else makes room; null: nothing ever does. */
+  readonly preemptAfterMs: number | null
+  readonly preemptMinHeldMs: number
 }
 
 export interface SchedulerParts {
   readonly store: SchedulerStore
+  readonly planning: PlanningStore
   readonly queue: RunQueue
+  readonly share: SharePolicy
   readonly timing: SchedulerTiming
   readonly logger: Logger
 }
@@ -39,7 +54,11 @@ export async function runScheduler(parts: SchedulerParts, signal: AbortSignal): 
   }
 }
 
-async function lead({ store, queue, timing, logger }: SchedulerParts, signal: AbortSignal): Promise<void> {
+/** Use and costs are measured over hours and days: they need not be newer. */
+const USAGE_EVERY_MS = 60_000
+
+async function lead({ store, planning, queue, timing, share, logger }: SchedulerParts, signal: AbortSignal): Promise<void> {
+  const planner = new LinePlanner({ ...share, planning, queue, usageEveryMs: USAGE_EVERY_MS, now: () => performance.now() })
   const every = async (what: string, job: () => Promise<number>, wait: () => Promise<void>) => {
     while (!signal.aborted) {
       try {
@@ -56,7 +75,7 @@ async function lead({ store, queue, timing, logger }: SchedulerParts, signal: Ab
   await Promise.all([
     every(
       'attempts handed to the queue',
-      () => dispatchOutbox(store, queue, signal),
+      () => planner.plan(),
       () => store.waitForOutbox(timing.outboxPollMs, signal),
     ),
     every(
@@ -68,6 +87,14 @@ async function lead({ store, queue, timing, logger }: SchedulerParts, signal: Ab
       'lost jobs added again',
       () => requeueLost(store, queue),
       () => pause(timing.requeueSweepMs, signal),
+    ),
+    every(
+      'runs asked to make room',
+      async () => {
+        const { preemptAfterMs: afterMs, preemptMinHeldMs: minHeldMs } = share
+        return afterMs === null ? 0 : makeRoom(planning, { afterMs, minHeldMs })
+      },
+      () => pause(timing.preemptSweepMs, signal),
     ),
   ])
 }

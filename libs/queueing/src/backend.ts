@@ -5,6 +5,7 @@ import type { QueueTiming } from './timing.ts'
 export interface BackendQueue {
   addBulk(jobs: { name: string; data: unknown; opts: { jobId: string; priority: number } }[]): Promise<unknown>
   getJobState(jobId: string): Promise<string>
+  getJob(jobId: string): Promise<{ changePriority(options: { priority: number }): Promise<unknown> } | undefined>
   getJobCounts(...states: ('wait' | 'prioritized' | 'delayed' | 'active')[]): Promise<Record<string, number>>
   close(): Promise<void>
 }

@@ -30,6 +30,13 @@ export function createRunQueue(open: (resourceClass: string) => Promise<BackendQ
         for (const chunk of chunksOf(ofClass, ADD_CHUNK)) await queue.addBulk(chunk.map(jobOf))
       }
     },
+    async reprioritise(messages) {
+      for (const message of messages) checkMessage(message)
+      for (const [resourceClass, ofClass] of byClass(messages)) {
+        const queue = await queueOf(resourceClass)
+        for (const chunk of chunksOf(ofClass, STATE_CHUNK)) await Promise.all(chunk.map((message) => renumber(queue, message)))
+      }
+    },
     async missing(messages) {
       const missing: string[] = []
       for (const [resourceClass, ofClass] of byClass(messages)) {
@@ -53,6 +60,16 @@ export function createRunQueue(open: (resourceClass: string) => Promise<BackendQ
       queues.clear()
       await Promise.all(opened.map((result) => (result.status === 'fulfilled' ? result.value.close() : undefined)))
     },
+  }
+}
+
+async function renumber(queue: BackendQueue, { attemptId, queuePriority }: Pick<OutboxMessage, 'attemptId' | 'queuePriority'>) {
+  const job = await queue.getJob(attemptId)
+  try {
+    await job?.changePriority({ priority: queuePriority })
+  } catch (error) {
+    // A worker took it between the two calls, and it is done: there is nothing left to put in order.
+    if ((await queue.getJobState(attemptId)) !== 'unknown') throw error
   }
 }
 

@@ -33,7 +33,7 @@ const QUEUE_RUNS = `
     INSERT INTO attempt (id, run_id, number, state, resource_class, queue_priority, not_before, micro_batch, owner, grid_id)
     SELECT gen_random_uuid()::text, m.id, 1 + COALESCE(last.number, 0), 'waiting', m.resource_class, ${urgency('m')},
       clock_timestamp() + make_interval(secs => $2::float8 / 1000), COALESCE($4::int, last.micro_batch),
-      COALESCE(wants.owner, 'local'), wants.id
+      COALESCE(wants.owner, 'local'), COALESCE(wants.id, '')
     FROM moved m
     LEFT JOIN LATERAL (
       SELECT number, micro_batch FROM attempt a WHERE a.run_id = m.id ORDER BY number DESC LIMIT 1

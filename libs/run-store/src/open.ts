@@ -6,6 +6,7 @@ import {
   type DatasetStore,
   type GridStore,
   type LabReader,
+  type PlanningStore,
   POISON_WORKERS,
   RETRY_BUDGETS,
   type ReferenceReader,
@@ -23,6 +24,7 @@ import { createRunControl } from './control/index.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { createDatasetStore } from './dataset-store.ts'
 import { createGridStore } from './grid-store.ts'
+import { createPlanningStore } from './planning-store.ts'
 import { createLabReader } from './reader.ts'
 import { createReferenceReader } from './reader-references.ts'
 import { createSeriesReader } from './reader-series.ts'
@@ -34,6 +36,7 @@ export interface RunStore {
   readonly datasets: DatasetStore
   readonly attempts: AttemptStore
   readonly scheduler: SchedulerStore
+  readonly planning: PlanningStore
   readonly reader: LabReader
   readonly control: RunControl
   readonly workers: WorkerReader
@@ -63,6 +66,7 @@ export async function openRunStore(options: RunStoreOptions): Promise<RunStore> 
     datasets: createDatasetStore(db),
     attempts: createAttemptStore(db, policy),
     scheduler: createSchedulerStore(db, policy),
+    planning: createPlanningStore(db),
     reader: createLabReader(db),
     control: createRunControl(db),
     workers: createWorkerReader(db),

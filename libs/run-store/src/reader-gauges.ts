@@ -8,10 +8,11 @@ const COUNTS = 'SELECT kind, state, count(*)::int AS count FROM run GROUP BY kin
 
 const AGE = (oldest: string) => `COALESCE(GREATEST(EXTRACT(EPOCH FROM clock_timestamp() - min(${oldest})), 0), 0)::float8`
 
-// A row that a back-off holds is not late: it counts from when it may be handed over.
+// A row that a back-off holds is not late: it counts from when it may be handed over. What the scheduler has looked at and holds
+// back is not late either.
 const LINES = `
-  SELECT (SELECT count(*)::int FROM outbox) AS outbox_rows,
-    (SELECT ${AGE('not_before')} FROM outbox) AS outbox_age,
+  SELECT (SELECT count(*)::int FROM outbox WHERE hold IS NULL) AS outbox_rows,
+    (SELECT ${AGE('not_before')} FROM outbox WHERE hold IS NULL) AS outbox_age,
     (SELECT ${AGE('not_before')} FROM attempt WHERE state = 'waiting') AS queue_age,
     (SELECT COALESCE(jsonb_object_agg(resource_class, alive), '{}'::jsonb) FROM (
       SELECT resource_class, count(*) FILTER (WHERE last_seen_at > clock_timestamp() - make_interval(secs => ${WORKER_ALIVE_SECONDS})) AS alive

@@ -28,7 +28,7 @@ const CONFIRM = `
   ), gone AS (
     DELETE FROM outbox WHERE attempt_id IN (SELECT id FROM locked) RETURNING attempt_id
   )
-  UPDATE attempt SET offered_at = clock_timestamp() FROM gone WHERE attempt.id = gone.attempt_id`
+  UPDATE attempt SET offered_at = clock_timestamp(), offered_priority = queue_priority FROM gone WHERE attempt.id = gone.attempt_id`
 
 // Those that were looked for longest ago come first, so that every waiting attempt has its turn. One that somebody holds is on
 // the move: it is skipped, and this statement waits for nobody.
@@ -36,7 +36,7 @@ const WAITING = `
   UPDATE attempt SET offered_at = clock_timestamp() WHERE id IN (
     SELECT a.id FROM attempt a WHERE a.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.attempt_id = a.id)
     ORDER BY a.offered_at NULLS FIRST, a.id LIMIT $1::int FOR UPDATE SKIP LOCKED
-  ) RETURNING 0::bigint AS id, id AS attempt_id, resource_class, queue_priority`
+  ) RETURNING 0::bigint AS id, id AS attempt_id, resource_class, COALESCE(offered_priority, queue_priority) AS queue_priority`
 
 const EXPIRED = `
   SELECT id FROM attempt WHERE state IN ('leased', 'running') AND lease_until < clock_timestamp() ORDER BY lease_until LIMIT 100`

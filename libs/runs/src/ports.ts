@@ -338,6 +338,8 @@ export interface LabGauges {
 export interface RunQueue {
   /** One job an attempt id: adding it again while it waits or runs changes nothing. */
   add(messages: readonly Pick<OutboxMessage, 'attemptId' | 'resourceClass' | 'queuePriority'>[]): Promise<void>
+  /** Gives jobs that wait another number. One that is being worked on, or is gone, is left alone. */
+  reprioritise(messages: readonly Pick<OutboxMessage, 'attemptId' | 'resourceClass' | 'queuePriority'>[]): Promise<void>
   /** Of the given attempts, those that have no job: waiting, prioritised, delayed or active. */
   missing(messages: readonly Pick<OutboxMessage, 'attemptId' | 'resourceClass'>[]): Promise<readonly string[]>
   counts(resourceClass: string): Promise<{ readonly waiting: number; readonly active: number }>

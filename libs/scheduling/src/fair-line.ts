@@ -9,7 +9,8 @@
 export interface WaitingAttempt {
   readonly attemptId: string
   readonly owner: string
-  readonly gridId: string | null
+  /** Empty: no grid, and no limit of one. */
+  readonly gridId: string
   /** -100..100, higher first. */
   readonly priority: number
   /** Order within its owner's line, lower first; ties go to who came first in the list given. */
@@ -113,7 +114,7 @@ class Admission {
   refuses({ owner, gridId, offered }: WaitingAttempt): HoldReason | undefined {
     if (offered) return undefined
     if ((this.#owners.get(owner) ?? 0) >= this.#limits.perUser) return 'user-limit'
-    if (gridId !== null && (this.#grids.get(gridId) ?? 0) >= this.#limits.perGrid) return 'grid-limit'
+    if (gridId !== '' && (this.#grids.get(gridId) ?? 0) >= this.#limits.perGrid) return 'grid-limit'
     return undefined
   }
 
@@ -123,6 +124,6 @@ class Admission {
 
   #count({ owner, gridId }: WaitingAttempt): void {
     this.#owners.set(owner, (this.#owners.get(owner) ?? 0) + 1)
-    if (gridId !== null) this.#grids.set(gridId, (this.#grids.get(gridId) ?? 0) + 1)
+    if (gridId !== '') this.#grids.set(gridId, (this.#grids.get(gridId) ?? 0) + 1)
   }
 }

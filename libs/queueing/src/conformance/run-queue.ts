@@ -70,6 +70,18 @@ export function runQueueConformance(name: string, makeQueue: () => Promise<Queue
       expect(recorder.ids).toEqual(['a1', 'a1'])
     })
 
+    it('gives a job that waits another number, and leaves alone what is at work or gone', async () => {
+      recorder.hold()
+      await consume()
+      await queue.add([cpu('at-work')])
+      await recorder.handled(1)
+      await queue.add([cpu('first', 5), cpu('second', 10), cpu('third', 15)])
+      await queue.reprioritise([cpu('third', 1), cpu('first', 20), cpu('at-work', 1), cpu('nobody', 1)])
+      recorder.releaseAll()
+      await recorder.handled(4)
+      expect(recorder.ids).toEqual(['at-work', 'third', 'second', 'first'])
+    })
+
     it('runs lower numbers first, and equal ones in the order of their arrival', async () => {
       await queue.add([cpu('late', 100), cpu('middle-1', 5), cpu('first', 1)])
       await queue.add([cpu('middle-2', 5)])

@@ -4,9 +4,13 @@ import type { Tx } from '../database.ts'
 import { recordEvent } from '../moves.ts'
 
 const ASK = `
-  UPDATE run SET desired = $2::text WHERE id = ANY($1::text[]) AND state = 'running' AND desired = ANY($3::text[]) RETURNING id`
+  WITH locked AS (
+    SELECT id FROM run WHERE id = ANY($1::text[]) ORDER BY level, id FOR UPDATE
+  )
+  UPDATE run SET desired = $2::text FROM locked
+  WHERE run.id = locked.id AND run.state = 'running' AND run.desired = ANY($3::text[]) RETURNING run.id`
 
-/** The runs are locked by the caller, or there is one. Gives those whose wish changed. */
+/** Gives those whose wish changed. */
 export async function ask(tx: Tx, runIds: readonly string[], wish: Desired): Promise<readonly string[]> {
   if (runIds.length === 0) return []
   const asked = (await tx.rows<{ id: string }>(ASK, [...runIds], wish, [...WISHES_REPLACED_BY[wish]])).map(({ id }) => id)
