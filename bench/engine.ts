@@ -1,108 +1,108 @@
 /**
- * npm run bench -- engine [--threads N] [--rounds N]
+ * npm run bench -- engine [--rounds N] [--threads N] [--only GROUP,...]
  *
- * Milliseconds a training step of the ONNX engine, against the machine's own sgemm rate and, where BENCH_PYTHON (default
- * python3) can import torch, against the same step in PyTorch. Samples are interleaved: each round times every contender once,
- * so that a change of the machine's mood meets all of them.
+ * Milliseconds a training step on our engines and, where BENCH_PYTHON (default python3) can import torch, on PyTorch:
+ *   python3 -m venv ENV && ENV/bin/pip install torch==2.13.0 && BENCH_PYTHON=ENV/bin/python npm run bench -- engine
+ * Every contender is a process of its own. Each round takes one sample of each, so that a change of the machine's mood meets all of
+ * them; samples during which other processes computed are left out (engine-parts/processor-time.ts).
+ * Groups: vit, bf16, cpu, msn-tiny, msn-small, start-up, memory. About a quarter of an hour for all of them on two cores.
  */
-import { availableParallelism, cpus } from 'node:os'
-import { performance } from 'node:perf_hooks'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import Table from 'cli-table3'
-import { createExecutor, type Session } from '#libs/engine'
-import { sgemmStep, type TimedStep, tinyMsnStep, vitTinyStep } from './engine-parts/steps.ts'
-import { startTorchPeer, type TorchPeer } from './engine-parts/torch-peer.ts'
+import { tensorflowBuild } from '#libs/engine'
+import { type Duel, duel, printDuel } from './engine-parts/duel.ts'
+import { measureMemory, measureStartUp } from './engine-parts/single-runs.ts'
+import type { CaseName } from './engine-parts/steps.ts'
 
-const VIT_IMAGES = 8
-const MSN_IMAGES = 32
-const SGEMM_SIZE = 1024
-const WARM_UP_STEPS = 2
+const GROUPS = ['vit', 'bf16', 'cpu', 'msn-tiny', 'msn-small', 'start-up', 'memory'] as const
+type Group = (typeof GROUPS)[number]
 
-interface Contender {
-  readonly timed: TimedStep
-  readonly session: Session
-  readonly startUpMs: number
-  readonly samplesMs: number[]
-  steps: number
+const DUELS: Partial<Record<Group, Pick<Duel, 'title' | 'step' | 'images' | 'precision' | 'limits'>>> = {
+  vit: {
+    title: 'ViT-Tiny 224 px, batch 8: forward, backward, AdamW, EMA; float32',
+    step: 'vit-tiny',
+    images: 8,
+    precision: 'float32',
+    limits: [
+      { engine: 'tensorflow', against: '', most: 0.9 },
+      { engine: 'onnx', against: '', most: 1.1 },
+    ],
+  },
+  bf16: {
+    title: 'the same; bfloat16 matrix products',
+    step: 'vit-tiny',
+    images: 8,
+    precision: 'bfloat16',
+    limits: [{ engine: 'tensorflow', against: '', most: 1 }],
+  },
+  cpu: { title: 'MSN, preset tiny-cpu, batch 32; float32', step: 'msn-cpu', images: 32, precision: 'float32', limits: [] },
+  'msn-tiny': msnDuel('msn-tiny', 'ViT-Tiny'),
+  'msn-small': msnDuel('msn-small', 'ViT-Small'),
 }
 
-async function load(timed: TimedStep, threads: number): Promise<Contender> {
-  const begin = performance.now()
-  const session = await createExecutor('onnx', { threads }).load(timed.step, timed.state)
-  const contender = { timed, session, startUpMs: performance.now() - begin, samplesMs: [], steps: 0 }
-  for (let i = 0; i < WARM_UP_STEPS; i++) await stepMs(contender)
-  return contender
-}
-
-/** Mean milliseconds of `timed.repeats` steps in a row. */
-async function stepMs(contender: Contender): Promise<number> {
-  const { timed, session } = contender
-  const begin = performance.now()
-  for (let i = 0; i < timed.repeats; i++) await session.run(timed.batch, timed.scalars(contender.steps++))
-  return (performance.now() - begin) / timed.repeats
-}
-
-function median(samples: readonly number[]): number {
-  const sorted = [...samples].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-}
-
-function report(contenders: readonly Contender[], torch: { peer: TorchPeer; samplesMs: readonly number[] } | null): void {
-  const [sgemm] = contenders
-  const limit = sgemm!.timed.flops / median(sgemm!.samplesMs) / 1e6
-  const table = new Table({
-    head: ['step', 'ms median', 'ms least', 'images/s', 'GFLOP/s', 'of sgemm', 'start-up s'],
-    style: { head: [], border: [] },
-  })
-  const row = (title: string, samples: readonly number[], flops: number, images: number, startUp: string): void => {
-    const ms = median(samples)
-    const rate = flops / ms / 1e6
-    const share = `${Math.round((100 * rate) / limit)} %`
-    table.push([
-      title,
-      ms.toFixed(1),
-      Math.min(...samples).toFixed(1),
-      images ? ((1e3 * images) / ms).toFixed(1) : '',
-      rate.toFixed(0),
-      share,
-      startUp,
-    ])
+function msnDuel(step: CaseName, backbone: string): NonNullable<(typeof DUELS)[Group]> {
+  return {
+    title: `the whole MSN step, ${backbone} 224 px, 12 views, batch 16; float32`,
+    step,
+    images: 16,
+    precision: 'float32',
+    limits: [
+      { engine: 'tensorflow', against: 'usual', most: 0.8 },
+      { engine: 'tensorflow', against: 'same', most: 0.92 },
+    ],
   }
-  for (const { timed, samplesMs, startUpMs } of contenders) {
-    row(timed.title, samplesMs, timed.flops, timed.images, (startUpMs / 1e3).toFixed(2))
-  }
-  const vit = contenders[1]!.timed
-  if (torch) row(`the ViT-Tiny step in torch ${torch.peer.version}, eager`, torch.samplesMs, vit.flops, vit.images, '')
-  console.log(table.toString())
-  if (torch) {
-    const ratios = contenders[1]!.samplesMs.map((ms, i) => ms / torch.samplesMs[i]!)
-    console.log(`ONNX engine / torch, median of the rounds' ratios: ${median(ratios).toFixed(2)}`)
+}
+
+function groupsOf(only: string | undefined): readonly Group[] {
+  if (only === undefined) return GROUPS
+  const names = only.split(',')
+  const unknown = names.find((name) => !GROUPS.includes(name as Group))
+  if (unknown !== undefined) throw new RangeError(`there is no group ${unknown}; groups: ${GROUPS.join(', ')}`)
+  return GROUPS.filter((group) => names.includes(group))
+}
+
+function positive(text: string | undefined, name: string, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new RangeError(`--${name} must be a positive integer, not ${text}`)
+  return value
+}
+
+/** Without such instructions bfloat16 is emulated, and the comparison says nothing. */
+function hasBfloat16(): boolean {
+  try {
+    return /\b(avx512_bf16|amx_bf16)\b/.test(readFileSync('/proc/cpuinfo', 'latin1'))
+  } catch {
+    return false
   }
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { threads: { type: 'string' }, rounds: { type: 'string' } } })
-  const threads = Number(values.threads ?? availableParallelism())
-  const rounds = Math.max(7, Number(values.rounds ?? 7))
+  const text = { type: 'string' } as const
+  const { values } = parseArgs({ options: { threads: text, rounds: text, only: text } })
+  const threads = positive(values.threads, 'threads', availableParallelism())
+  const rounds = positive(values.rounds, 'rounds', 7)
+  const groups = groupsOf(values.only)
+  const build = tensorflowBuild()
+  const python = process.env.BENCH_PYTHON ?? 'python3'
   console.log(`${cpus()[0]?.model ?? 'CPU'}, ${threads} threads, Node ${process.versions.node}, ${rounds} interleaved rounds`)
-  const contenders: Contender[] = []
-  for (const timed of [sgemmStep(SGEMM_SIZE), vitTinyStep(VIT_IMAGES), tinyMsnStep(MSN_IMAGES)]) {
-    contenders.push(await load(timed, threads))
+  if (build === null) console.log('TensorFlow is not built here (npm run engine:tensorflow): ONNX Runtime alone')
+  const cacheFolder = mkdtempSync(join(tmpdir(), 'cxrlab-bench-'))
+  try {
+    for (const group of groups) {
+      const chosen = DUELS[group]
+      if (chosen?.precision === 'bfloat16' && !hasBfloat16()) {
+        console.log(`\n${chosen.title}: this processor has no bfloat16 instructions`)
+      } else if (chosen) {
+        const withTorch = chosen.step !== 'msn-cpu'
+        printDuel(await duel({ ...chosen, threads, rounds, tensorflow: build !== null, python: withTorch ? python : null }))
+      } else if (group === 'start-up') await measureStartUp(threads, build !== null, cacheFolder)
+      else await measureMemory(threads, build !== null)
+    }
+  } finally {
+    rmSync(cacheFolder, { recursive: true, force: true })
   }
-  const started = await startTorchPeer(process.env.BENCH_PYTHON ?? 'python3', VIT_IMAGES, threads)
-  const torch = 'absent' in started ? null : { peer: started, samplesMs: [] as number[] }
-  if ('absent' in started) console.log(`no torch beside it (${started.absent})`)
-  for (let round = 0; round < rounds; round++) {
-    for (const contender of contenders) contender.samplesMs.push(await stepMs(contender))
-    if (torch) torch.samplesMs.push(await torch.peer.stepMs())
-  }
-  report(contenders, torch)
-  await torch?.peer.stop()
-  for (const { session } of contenders) await session.dispose()
-  console.log(
-    `peak resident memory of this process, all sessions loaded: ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`,
-  )
 }
 
 await main()

@@ -60,7 +60,7 @@ function trainingFlops(config: BackboneConfig, patches: number, rows: number): n
   return 2 * rows * (2 * embedding + 3 * blocks)
 }
 
-export const VIT_TINY: BackboneConfig = {
+const VIT_TINY: BackboneConfig = {
   dim: 192,
   depth: 12,
   heads: 3,
@@ -74,7 +74,7 @@ const BETAS = [0.9, 0.999] as const
 const LABELS = 14
 
 /** ViT-Tiny at 224 px with a head of 14 labels: forward, backward, AdamW on every tensor, moving average of every weight. */
-export function vitTinyStep(images: number): TimedStep {
+function vitTinyStep(images: number): TimedStep {
   const grid = VIT_TINY.imagePx / VIT_TINY.patchPx
   const shape = [images, grid ** 2, 3 * VIT_TINY.patchPx ** 2]
   const classifier = finetuneStep(VIT_TINY, { labels: LABELS, batch: images, betas: BETAS, eps: 1e-8 })
@@ -126,7 +126,7 @@ function withMovingAverage(step: Step, names: readonly string[]): Step {
 }
 
 /** Preset `tiny-cpu`: 64 px, patches of 8 px, two focal anchors of 32 px, 32 prototypes, EHR of the demographics. */
-export const TINY_MSN: MsnConfig = {
+const TINY_CPU: MsnConfig = {
   backbone: { dim: 192, depth: 12, heads: 6, mlpRatio: 4, patchPx: 8, imagePx: 64, layerNormEps: 1e-6 },
   ehr: { width: 3, embedDim: 128 },
   views: { focalCount: 2, focalPx: 32 },
@@ -146,13 +146,23 @@ export const TINY_MSN: MsnConfig = {
   epochs: 5,
 }
 
-/** One MSN training step of preset `tiny-cpu`. */
-export function tinyMsnStep(images: number): TimedStep {
-  const config = TINY_MSN
+/** The paper's sizes: 224 px in patches of 16, one random anchor and ten focal ones of 96 px, 1024 prototypes. */
+function paperSized(dim: number): MsnConfig {
+  return {
+    ...TINY_CPU,
+    backbone: { ...VIT_TINY, dim, heads: 6 },
+    views: { focalCount: 10, focalPx: 96 },
+    head: { ...TINY_CPU.head, hiddenDim: 4 * dim, outDim: dim },
+    prototypes: { count: 1024, trainable: false },
+  }
+}
+
+/** One whole MSN training step. */
+function msnStep(title: string, config: MsnConfig, images: number): TimedStep {
   const grey = (name: string, rows: number, sidePx: number) => ({ rows, sidePx, data: noise(name, rows * sidePx ** 2, 255, 0) })
   const { views, backbone } = config
   return {
-    title: `MSN 64 px, 2 x 32 px focal, K 32, batch ${images}`,
+    title: `${title}, batch ${images}${config.microBatch ? ` in micro-batches of ${config.microBatch}` : ''}`,
     step: msnTrainStep(config, images),
     state: msnInitialState(config, stream),
     batch: msnBatch(config, {
@@ -169,7 +179,28 @@ export function tinyMsnStep(images: number): TimedStep {
   }
 }
 
-/** Target forward, anchors forward and backward; head and prototypes included, fusion left out (under 1 %). */
+const CASES = ['sgemm', 'vit-tiny', 'msn-cpu', 'msn-tiny', 'msn-small'] as const
+export type CaseName = (typeof CASES)[number]
+
+const SGEMM_SIZE = 1024
+
+/** @param microBatch for the MSN cases */
+export function timedStep(name: CaseName, images: number, microBatch: number | null): TimedStep {
+  switch (name) {
+    case 'sgemm':
+      return sgemmStep(SGEMM_SIZE)
+    case 'vit-tiny':
+      return vitTinyStep(images)
+    case 'msn-cpu':
+      return msnStep('MSN, preset tiny-cpu', { ...TINY_CPU, microBatch }, images)
+    case 'msn-tiny':
+      return msnStep('MSN, ViT-Tiny, 12 views', { ...paperSized(192), microBatch }, images)
+    case 'msn-small':
+      return msnStep('MSN, ViT-Small, 12 views', { ...paperSized(384), microBatch }, images)
+  }
+}
+
+/** Target forward, anchors forward and backward, without what micro-batches repeat; head and prototypes included, fusion left out (under 1 %). */
 function msnFlops(config: MsnConfig, images: number): number {
   const layout = msnLayout(config, images)
   const { dim } = config.backbone
@@ -183,7 +214,7 @@ function msnFlops(config: MsnConfig, images: number): number {
 }
 
 /** The machine's own rate: one product of two square matrices, of which only a number is read back. */
-export function sgemmStep(size: number): TimedStep {
+function sgemmStep(size: number): TimedStep {
   return {
     title: `sgemm ${size} x ${size} x ${size}`,
     step: {
