@@ -1,0 +1,2 @@
+/** @param output of `npm audit --json` */
+export function judge(output: string): { readonly ok: boolean; readonly lines: readonly string[] }
