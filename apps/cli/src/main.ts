@@ -6,6 +6,7 @@ import { addCompare } from './commands/compare.ts'
 import type { Context, Terminal } from './commands/context.ts'
 import { addControl } from './commands/control.ts'
 import { addDatasets } from './commands/datasets.ts'
+import { addExport } from './commands/export.ts'
 import { addGc } from './commands/gc.ts'
 import { addGrids } from './commands/grids.ts'
 import { addKeys } from './commands/keys.ts'
@@ -58,6 +59,7 @@ export async function main(args: readonly string[], terminal: Terminal = realTer
     addCompare,
     addWorkers,
     addDatasets,
+    addExport,
     addKeys,
     addGc,
     addMigrate,

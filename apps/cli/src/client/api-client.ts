@@ -7,6 +7,7 @@ export interface ApiClient {
   readonly url: string
   get(path: string): Promise<unknown>
   text(path: string): Promise<string>
+  bytes(path: string): Promise<Buffer>
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<unknown>
   delete(path: string): Promise<void>
 }
@@ -63,6 +64,7 @@ export function createApiClient(url: string, { apiKey, fetcher = fetch }: ApiCli
     url: base,
     get: async (path) => await jsonOf(await send(path, { headers: { accept: 'application/json' } }), base),
     text: async (path) => await (await send(path, {})).text(),
+    bytes: async (path) => Buffer.from(await (await send(path, {})).arrayBuffer()),
     post: async (path, body, headers = {}) => {
       const sent = body === undefined ? {} : { body: JSON.stringify(body) }
       const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }

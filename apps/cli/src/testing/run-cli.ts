@@ -21,7 +21,7 @@ export async function cli(args: readonly string[], answers: Readonly<Record<stri
     const problem = { status: 404, code: 'unknown-route', detail: `nothing answers ${line}`, errors: [] }
     const text = answer === undefined ? problem : answer.body
     response.writeHead(answer?.status ?? (answer ? 200 : 404), { 'content-type': 'application/json', connection: 'close' })
-    response.end(typeof text === 'string' ? text : JSON.stringify(text))
+    response.end(typeof text === 'string' || text instanceof Uint8Array ? text : JSON.stringify(text))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(async () => await new Promise<void>((resolve) => server.close(() => resolve())))
