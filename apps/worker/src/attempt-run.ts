@@ -168,8 +168,11 @@ export class AttemptRun {
     }
     const { accepted, runState } = await this.#writeEnd(result)
     const level = verdict.ending === 'crashed' ? 'error' : 'info'
+    // The words on a wrong data set name its files, and these are named after patients: they are for who asks for the run.
+    const { message, ...said } = verdict
+    const words = verdict.ending === 'spec-error' ? {} : { message }
     this.#logger[level](
-      { ...verdict, code: exit.code, signal: exit.signal, accepted, run_state: runState, stderr },
+      { ...said, ...words, code: exit.code, signal: exit.signal, accepted, run_state: runState, stderr },
       'attempt ended',
     )
   }

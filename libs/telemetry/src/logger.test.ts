@@ -56,6 +56,17 @@ describe('createLogger', () => {
     expect(last().err).toMatchObject({ type: 'Error', code: '23505', message: 'duplicate key' })
   })
 
+  it('keeps the words on a wrong data set out of the log: its files are named after patients', () => {
+    const { logger, lines, last } = capture()
+    const wrong = Object.assign(new Error('the image cannot be decoded\n(p10/p10001217/s1.jpg)'), { code: 'spec-error' })
+    logger.error({ err: new Error('the run failed', { cause: wrong }) }, 'attempt failed')
+    expect(lines.join('')).not.toContain('10001217')
+    expect(last().err).toMatchObject({
+      message: 'the run failed',
+      cause: { type: 'Error', code: 'spec-error', stack: expect.stringContaining('at ') },
+    })
+  })
+
   it('ends on a cyclic value', () => {
     const { logger, lines } = capture()
     const cyclic: Record<string, unknown> = {}

@@ -57,6 +57,18 @@ export function redactFields(fields: Readonly<Record<string, unknown>>, depth = 
   )
 }
 
+/** Errors that tell file and line of a data set to its owner: data sets name their files after patients. */
+const NAMES_DATA: ReadonlySet<string> = new Set(['spec-error'])
+const WITHHELD = '[withheld: the message of the run has the words]'
+
+/** A stack begins with the message, which may have several lines. */
+function framesOf({ stack }: Error): string | undefined {
+  return stack
+    ?.split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .join('\n')
+}
+
 export interface LoggedError {
   readonly type: string
   readonly code: string | undefined
@@ -67,16 +79,17 @@ export interface LoggedError {
 
 /**
  * Type, code, message, stack and causes of an error, nothing else: database drivers hang the offending row on their errors
- * (`detail`, `parameters`), and a row may hold what a log must not.
+ * (`detail`, `parameters`), and a row may hold what a log must not. The words of a wrong data set are left out.
  */
 export function serialiseError(error: unknown, depth = 0): LoggedError | unknown {
   if (!(error instanceof Error)) return redactValue(error)
   const code = (error as Error & { code?: unknown }).code
+  const withheld = typeof code === 'string' && NAMES_DATA.has(code)
   return {
     type: error.name,
     code: typeof code === 'string' || typeof code === 'number' ? String(code) : undefined,
-    message: error.message,
-    stack: error.stack,
+    message: withheld ? WITHHELD : error.message,
+    stack: withheld ? framesOf(error) : error.stack,
     cause: error.cause === undefined || depth >= MAX_DEPTH ? undefined : serialiseError(error.cause, depth + 1),
   }
 }
