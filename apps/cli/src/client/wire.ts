@@ -60,12 +60,19 @@ export const runDetailSchema = runSchema.extend({
 })
 export type RunDetail = z.output<typeof runDetailSchema>
 
+/** Seconds from now. */
+const estimateSchema = z.object({ p50: z.number(), p90: z.number() }).nullish()
+
 export const whySchema = z.object({
   state: z.string(),
   sentence: z.string(),
-  waitsFor: z.array(z.object({ id: z.string(), kind: z.string(), state: z.string(), progress: z.number().nullable() })),
+  waitsFor: z.array(
+    z.object({ id: z.string(), kind: z.string(), state: z.string(), progress: z.number().nullable(), end: estimateSchema }),
+  ),
   runsAhead: z.number().nullable(),
   workersOfClass: z.number().nullable(),
+  hold: z.string().nullish(),
+  start: estimateSchema,
   rootCause: z.object({ id: z.string(), kind: z.string(), message: z.string().nullable() }).nullable(),
 })
 export type Why = z.output<typeof whySchema>

@@ -127,6 +127,23 @@ describe('views', () => {
       'blocked: waits for its pretraining',
       '  waits for pretrain cccccccccccc (running, 42% done)',
     ])
+    const estimated = renderWhy({
+      state: 'queued',
+      sentence: 'waits',
+      waitsFor: [{ id: 'c'.repeat(64), kind: 'pretrain', state: 'running', progress: null, end: { p50: 60, p90: 90 } }],
+      runsAhead: 3,
+      workersOfClass: 1,
+      hold: 'user-limit',
+      start: { p50: 720, p90: 7200 },
+      rootCause: null,
+    })
+    expect(estimated.split('\n').slice(1)).toEqual([
+      '  waits for pretrain cccccccccccc (running, ends in 1m 00s (p50), 1m 30s (p90))',
+      '  runs ahead: 3',
+      '  workers that could take it: 1',
+      '  held by the scheduler: user-limit',
+      '  should start in 12m 00s (p50), 2h 00m (p90)',
+    ])
   })
 })
 

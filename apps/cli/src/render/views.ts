@@ -1,6 +1,6 @@
 /** Answers of the api as text. Pure: the time is given. */
 import type { Grid, Run, RunDetail, Submitted, Why } from '../client/wire.ts'
-import { bytes, elapsed, percent, shortId } from './format.ts'
+import { bytes, duration, elapsed, percent, shortId } from './format.ts'
 import { renderRows } from './table.ts'
 
 export function renderSubmitted(grid: Submitted, name: string): string {
@@ -77,16 +77,23 @@ export function renderWhy(why: Why): string {
   const lines = [`${why.state}: ${why.sentence}`]
   for (const run of why.waitsFor) {
     const share = run.progress === null ? '' : `, ${percent(run.progress, 1)} done`
-    lines.push(`  waits for ${run.kind} ${shortId(run.id)} (${run.state}${share})`)
+    lines.push(`  waits for ${run.kind} ${shortId(run.id)} (${run.state}${share}${estimate(', ends', run.end)})`)
   }
   if (why.runsAhead !== null) lines.push(`  runs ahead: ${why.runsAhead}`)
   if (why.workersOfClass !== null) lines.push(`  workers that could take it: ${why.workersOfClass}`)
+  if (why.hold) lines.push(`  held by the scheduler: ${why.hold}`)
+  if (why.start) lines.push(`  should start${estimate('', why.start)}`)
   if (why.rootCause !== null) {
     lines.push(
       `  first failure: ${why.rootCause.kind} ${shortId(why.rootCause.id)}${why.rootCause.message ? `: ${why.rootCause.message}` : ''}`,
     )
   }
   return lines.join('\n')
+}
+
+/** ` in 12m 00s (p50), 30m 00s (p90)`; empty where unknown. */
+function estimate(word: string, seconds: Why['start']): string {
+  return seconds ? `${word} in ${duration(1000 * seconds.p50)} (p50), ${duration(1000 * seconds.p90)} (p90)` : ''
 }
 
 /** `12 succeeded, 3 running`, states without runs left out. */
