@@ -178,7 +178,9 @@ describe('reading', () => {
     expect(queued).toMatchObject({ state: 'queued', waitsFor: [], runsAhead: expect.any(Number) })
     expect(queued!.workersOfClass).toBeGreaterThanOrEqual(1)
     const blocked = await store.reader.why(idOf(grid, 'pretrain'))
-    expect(blocked!.waitsFor).toEqual([{ id: idOf(grid, 'prepare'), kind: 'prepare', state: 'queued', progress: null }])
+    expect(blocked!.waitsFor).toEqual([
+      { id: idOf(grid, 'prepare'), kind: 'prepare', state: 'queued', progress: null, end: null },
+    ])
     expect(blocked!.sentence).toBe(`Waits for prepare ${idOf(grid, 'prepare').slice(0, 12)} (queued).`)
     expect(await store.reader.why('0'.repeat(64))).toBeUndefined()
   })

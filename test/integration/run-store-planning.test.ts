@@ -160,3 +160,37 @@ describe('room for what is more urgent', () => {
     expect(await store.attempts.end(refs[1]!, resultOf('preempted'))).toMatchObject({ runState: 'queued' })
   })
 })
+
+describe('an estimate', () => {
+  const sleepless = async (ref: { attemptId: string }, seconds: number) =>
+    lab.sql(`UPDATE attempt SET leased_at = now() - make_interval(secs => $2) WHERE id = $1`, [ref.attemptId, seconds])
+
+  it('says when a run should start, from what like runs took and what is ahead', async () => {
+    const { grid, runs } = await ready('ada', 4)
+    const [first, second, third, fourth] = runs
+    const ref = await leaseRun(store, first!)
+    await sleepless(ref, 100)
+    await store.attempts.end(ref, resultOf('succeeded'))
+    await sleepless(await leaseRun(store, second!), 30)
+    await planner().plan()
+    // One is at work and has about 70 s left; a run of 100 s is ahead of the last in the line.
+    const asked = await Promise.all([third!, fourth!].map((id) => store.reader.why(id)))
+    const starts = asked.map((why) => Math.round(why!.start!.p50 / 10)).toSorted((a, b) => a - b)
+    expect(starts).toEqual([7, 17])
+    expect(asked.map((why) => why!.sentence).join()).toMatch(/should start in about/)
+    const evaluation = grid.plan.runs.find(({ kind, upstream }) => kind === 'evaluate' && upstream.includes(second!))!
+    const why = await store.reader.why(evaluation.id)
+    const pretrain = why!.waitsFor.find(({ id }) => id === second)!
+    expect(Math.round(pretrain.end!.p50 / 10)).toBe(7)
+    // Nothing like the preparation was ever measured.
+    expect(why!.start).toBeNull()
+  })
+
+  it('and the reason are told of a run that a limit holds back', async () => {
+    const { runs } = await ready('ada', 3)
+    await store.attempts.registerWorker(WORKER)
+    await planner({ limits: { perUser: NO_LIMIT, perGrid: 1 } }).plan()
+    const sentences = await Promise.all(runs.map(async (id) => (await store.reader.why(id))!.sentence))
+    expect(sentences.filter((text) => text.includes('its grid has as many runs at work as the limit allows'))).toHaveLength(2)
+  })
+})

@@ -2,7 +2,7 @@
 import type { Crowded, MeasuredCost, PlanningStore, WaitingRow } from '#libs/runs'
 import { ask } from './control/wishes.ts'
 import type { Database } from './database.ts'
-import { WORKER_ALIVE_SECONDS } from './reader-why.ts'
+import { WORKER_ALIVE_SECONDS } from './worker-alive.ts'
 
 /** The priority that a place in the line was made of (`urgency` in moves.ts). */
 const priorityOf = (attempt: string): string => `101 - ${attempt}.queue_priority / 4`

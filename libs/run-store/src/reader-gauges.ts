@@ -1,8 +1,8 @@
 /** The lab in numbers, for /metrics: two cheap statements. */
 import type { LabReader } from '#libs/runs'
 import type { Sql } from './database.ts'
-import { WORKER_ALIVE_SECONDS } from './reader-why.ts'
 import { type CountRow, countsByKind } from './state-counts.ts'
+import { WORKER_ALIVE_SECONDS } from './worker-alive.ts'
 
 const COUNTS = 'SELECT kind, state, count(*)::int AS count FROM run GROUP BY kind, state'
 

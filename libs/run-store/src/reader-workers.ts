@@ -1,7 +1,7 @@
 /** The workers, and what each works on. */
 import type { WorkerReader, WorkerView } from '#libs/runs'
 import type { Sql } from './database.ts'
-import { WORKER_ALIVE_SECONDS } from './reader-why.ts'
+import { WORKER_ALIVE_SECONDS } from './worker-alive.ts'
 
 const WORKERS = `
   SELECT id, hostname, resource_class AS "resourceClass", engine, version, slots, draining, first_seen_at AS "firstSeenAt",

@@ -14,6 +14,7 @@ import type {
   RunKind,
   RunSpec,
 } from '#libs/experiments'
+import type { HoldReason } from '#libs/scheduling'
 import type { RunFilter } from './control-ports.ts'
 import type { AttemptEnding, AttemptState, Desired, RunState } from './states.ts'
 
@@ -279,6 +280,12 @@ export interface LabEvent {
   readonly data: Readonly<Record<string, string | number | boolean | null>>
 }
 
+/** Seconds from now: as likely before as after p50; nine times in ten before p90. */
+export interface StartEstimate {
+  readonly p50: number
+  readonly p90: number
+}
+
 export interface Why {
   readonly state: RunState
   /** One sentence: what the run waits for, or how it ended. */
@@ -288,9 +295,15 @@ export interface Why {
     readonly kind: RunKind
     readonly state: RunState
     readonly progress: number | null
+    /** When it should end, in seconds from now; null where unknown. */
+    readonly end: StartEstimate | null
   }[]
   readonly runsAhead: number | null
   readonly workersOfClass: number | null
+  /** Why the scheduler does not give it to the queue yet; null: it does, or has not looked. */
+  readonly hold: HoldReason | null
+  /** When it should start, in seconds from now; null where unknown or past. */
+  readonly start: StartEstimate | null
   /** The upstream run that failed first, where the state is upstream-failed. */
   readonly rootCause: { readonly id: RunId; readonly kind: RunKind; readonly message: string | null } | null
 }

@@ -354,6 +354,8 @@ function fakeReader(state: State, failures: { store?: Error }, wakers: Set<() =>
         waitsFor: [],
         runsAhead: 2,
         workersOfClass: 0,
+        hold: null,
+        start: { p50: 60, p90: 90 },
         rootCause: null,
       })),
     gauges: () =>

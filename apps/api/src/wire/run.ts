@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ATTEMPT_ENDINGS, ATTEMPT_STATES, type RunDetail, type RunSummary, type Why } from '#libs/runs'
+import { ATTEMPT_ENDINGS, ATTEMPT_STATES, HOLD_REASONS, type RunDetail, type RunSummary, type Why } from '#libs/runs'
 import { isoTime, runKindSchema, runStateSchema, wireTime } from './common.ts'
 
 const artifactSchema = z.object({ name: z.string(), sha256: z.string(), sizeBytes: z.int() })
@@ -44,6 +44,9 @@ export const runDetailSchema = runSummarySchema
   })
   .meta({ id: 'RunDetail' })
 
+/** Seconds from now; null where unknown. */
+const estimateSchema = z.object({ p50: z.number(), p90: z.number() }).nullable()
+
 export const whySchema = z
   .object({
     state: runStateSchema,
@@ -54,10 +57,13 @@ export const whySchema = z
         kind: runKindSchema,
         state: runStateSchema,
         progress: z.number().nullable().describe('share done, 0..1'),
+        end: estimateSchema.describe('when it should end'),
       }),
     ),
     runsAhead: z.int().nullable(),
     workersOfClass: z.int().nullable(),
+    hold: z.enum(HOLD_REASONS).nullable().describe('why the scheduler holds it back: its place in the line, or a limit'),
+    start: estimateSchema.describe('when it should start'),
     rootCause: z.object({ id: z.string(), kind: runKindSchema, message: z.string().nullable() }).nullable(),
   })
   .meta({ id: 'Why' })
