@@ -6,7 +6,7 @@ import type { DatasetFacts } from './grid-plan.ts'
 import type { GridRequest } from './grid-request.ts'
 import type { PretrainChoice } from './pretrain-presets.ts'
 import type { SpecProblem } from './problems.ts'
-import { DATASET_VARIABLES, type EhrVariable, METHODS } from './vocabulary.ts'
+import { DATASET_VARIABLES, type EhrVariable, isTrainedMethod, METHODS } from './vocabulary.ts'
 
 /** One EHR set with one age encoding, or vanilla. */
 export interface EhrChoice {
@@ -71,10 +71,20 @@ function ehrChoices(sets: readonly WrittenSet[], request: GridRequest, warnings:
 /** Overrides of a method that the grid does not ask for would be lost in silence. */
 function absentMethodProblems(request: GridRequest): SpecProblem[] {
   return METHODS.flatMap((method): SpecProblem[] => {
-    if (method === 'none' || request.overrides[method] === undefined || request.method.includes(method)) return []
+    if (!isTrainedMethod(method) || request.overrides[method] === undefined || request.method.includes(method)) return []
     const message = `the grid has no method ${method} that these overrides could serve`
     return [{ code: 'method-not-in-grid', path: `/overrides/${method}`, message }]
   })
+}
+
+/** `imported` and the file that it takes belong together. */
+function weightsProblems({ method, weights }: GridRequest): SpecProblem[] {
+  if (method.includes('imported') === (weights !== undefined)) return []
+  const message =
+    weights === undefined
+      ? 'method imported needs the SHA-256 of a file; cxrlab import tells it'
+      : 'only method imported takes weights'
+  return [{ code: weights === undefined ? 'missing-field' : 'method-not-in-grid', path: '/weights', message }]
 }
 
 /** Experiments that the request stands for; EHR sets and age encodings count for MSN only. */
@@ -93,6 +103,7 @@ export function readAxes(request: GridRequest, datasets: ReadonlyMap<string, Dat
     ...unknownDataset(request.dataset, '/dataset', datasets),
     ...evaluationProblems(request, datasets),
     ...absentMethodProblems(request),
+    ...weightsProblems(request),
   ]
   const sets = readSets(request, problems)
   const facts = datasets.get(request.dataset)

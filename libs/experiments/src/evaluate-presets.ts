@@ -26,12 +26,13 @@ export interface TransferChoice {
 /** `linear-cached` evaluates features of un-augmented images: it has no augmentation to set. */
 export const NO_AUGMENTATION: EvaluateSpec['augmentation'] = { flip: 0, affine: null }
 
-/** The paper evaluates MSN's EMA target and DINO's student; MAE and random initialisation have one network. */
+/** The paper evaluates MSN's EMA target and DINO's student; MAE, random initialisation and imported weights have one network. */
 export const PRESET_NETWORK: Readonly<Record<Method, EvaluateSpec['network']>> = {
   msn: 'target',
   dino: 'online',
   mae: 'online',
   none: 'online',
+  imported: 'online',
 }
 
 const common = (preset: PresetName) =>

@@ -114,6 +114,34 @@ describe('expandGrid', () => {
     expect(elsewhere.runs.map((run) => run.id)).toEqual(made.runs.map((run) => run.id))
   })
 
+  it('takes imported weights once for all seeds, without data set, under the hash of their file', () => {
+    const weights = 'c0ffee'.padEnd(64, '0')
+    const made = plan({ method: ['imported'], weights, seed: [1, 2], evaluations: [{ dataset: 'nih' }] })
+    expect(made.points.map(({ method, seed, pretrainDataset, ehr }) => [method, seed, pretrainDataset, ehr])).toEqual([
+      ['imported', 1, 'weights c0ffee000000', 'vanilla'],
+      ['imported', 2, 'weights c0ffee000000', 'vanilla'],
+    ])
+    const pretrains = made.runs.filter(({ kind }) => kind === 'pretrain')
+    expect(pretrains).toMatchObject([{ dataset: null, upstream: [], spec: { method: 'imported', weights } }])
+    expect(made.runs.find(({ kind }) => kind === 'evaluate')).toMatchObject({ spec: { network: 'online' } })
+    const other = plan({ method: ['imported'], weights: 'd'.repeat(64), evaluations: [{ dataset: 'nih' }] })
+    expect(other.runs.find(({ kind }) => kind === 'pretrain')!.id).not.toBe(pretrains[0]!.id)
+  })
+
+  it('refuses imported without its file, and a file that nothing takes', () => {
+    const problemOf = (input: object) => {
+      try {
+        plan({ evaluations: [{}], ...input })
+      } catch (error) {
+        return (error as GridInvalidError).problems
+      }
+    }
+    expect(problemOf({ method: ['imported'] })).toMatchObject([{ code: 'missing-field', path: '/weights' }])
+    expect(problemOf({ method: ['msn'], weights: 'c'.repeat(64) })).toMatchObject([
+      { code: 'method-not-in-grid', path: '/weights' },
+    ])
+  })
+
   it('multiplies EHR sets and age encodings with MSN alone', () => {
     const made = plan({ method: ['msn', 'dino', 'mae', 'none'], ehr: ['vanilla', 'sex', 'age'], ageEncoding: ['norm', 'bins5'] })
     expect(made.points.map(({ method, ehr }) => `${method} ${ehr}`)).toEqual([

@@ -3,7 +3,7 @@ import { readAxes } from './axes.ts'
 import type { DatasetFacts, ExperimentPoint, GridPlan, RunDraft } from './grid-plan.ts'
 import type { GridRequest } from './grid-request.ts'
 import { runIdOf, SEMANTICS } from './identity.ts'
-import type { RunSpec } from './spec.ts'
+import { isTrainedPretrain, type PretrainSpec, type RunSpec } from './spec.ts'
 import { type EvaluationTemplate, type PretrainTemplate, resolveTemplates, type Templates } from './templates.ts'
 import { trainedOnTitle } from './title.ts'
 import { planWarnings } from './warnings.ts'
@@ -36,6 +36,11 @@ class RunLedger {
 }
 
 type TestFacts = Pick<ExperimentPoint, 'dataset' | 'mode' | 'trainedOn' | 'labels' | 'labelFraction' | 'evaluate'>
+function pretrainDatasetOf(spec: PretrainSpec): string {
+  if (isTrainedPretrain(spec)) return spec.dataset
+  return spec.method === 'imported' ? `weights ${spec.weights.slice(0, 12)}` : NO_PRETRAIN_DATASET
+}
+
 type PointFacts = Omit<ExperimentPoint, 'index' | keyof TestFacts>
 
 function pointFacts({ ehr, spec }: PretrainTemplate, seed: number, pretrain: string): PointFacts {
@@ -45,7 +50,7 @@ function pointFacts({ ehr, spec }: PretrainTemplate, seed: number, pretrain: str
     ehr,
     ageEncoding: spec.method === 'msn' ? (spec.ehr?.ageEncoding ?? null) : null,
     seed,
-    pretrainDataset: spec.method === 'none' ? NO_PRETRAIN_DATASET : spec.dataset,
+    pretrainDataset: pretrainDatasetOf(spec),
     pretrain,
   }
 }
@@ -81,7 +86,8 @@ function layOut(
     const { spec } = template
     const evaluations = templates.evaluations.get(spec.method) ?? []
     for (const seed of request.seed) {
-      const pretrain = ledger.add({ ...spec, seed }, spec.method === 'none' ? [] : [packOf(spec.dataset)])
+      const seeded = spec.method === 'imported' ? spec : { ...spec, seed }
+      const pretrain = ledger.add(seeded, isTrainedPretrain(spec) ? [packOf(spec.dataset)] : [])
       const facts = pointFacts(template, seed, pretrain)
       for (const evaluation of evaluations) {
         const test = addEvaluation(evaluation, seed, pretrain, ledger, packOf)

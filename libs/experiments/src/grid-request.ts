@@ -1,5 +1,6 @@
 /** What a lab submits: lists of values that expand to experiments. The same schema serves HTTP, CLI and YAML files. */
 import { z } from 'zod'
+import { weightsHash } from './pretrain-spec.ts'
 import { AGE_ENCODINGS, BACKBONES, EVALUATION_MODES, LABEL_SETS, METHODS, PRESETS, TRAINED_MODES } from './vocabulary.ts'
 
 const distinct = <T extends z.ZodType>(item: T) =>
@@ -48,6 +49,8 @@ export const gridRequestSchema = z.strictObject({
    */
   ehr: distinct(z.string().min(1).max(120)).default(['vanilla']),
   ageEncoding: distinct(z.enum(AGE_ENCODINGS)).default(['norm']),
+  /** For method `imported`: SHA-256 of the file, as `cxrlab import` tells it. */
+  weights: weightsHash.optional(),
   seed: distinct(
     z
       .int()

@@ -115,12 +115,28 @@ export const randomInitSpecSchema = z.strictObject({
 })
 export type RandomInitSpec = z.infer<typeof randomInitSpecSchema>
 
+/** SHA-256 of an imported file, 64 hex digits. */
+export const weightsHash = z.string().regex(/^[0-9a-f]{64}$/, 'the SHA-256 of an imported file, 64 hex digits')
+
+/** Weights from elsewhere, named by the content of their file: no seed and no data set, so every grid with the same file shares it. */
+export const importedSpecSchema = z.strictObject({
+  kind: z.literal('pretrain'),
+  method: z.literal('imported'),
+  backbone: backboneSchema,
+  weights: weightsHash,
+})
+export type ImportedSpec = z.infer<typeof importedSpecSchema>
+
 export const pretrainSpecSchema = z.discriminatedUnion('method', [
   msnPretrainSpecSchema,
   dinoPretrainSpecSchema,
   maePretrainSpecSchema,
   randomInitSpecSchema,
+  importedSpecSchema,
 ])
 export type PretrainSpec = z.infer<typeof pretrainSpecSchema>
 /** A pretraining that trains. */
-export type TrainedPretrainSpec = Exclude<PretrainSpec, RandomInitSpec>
+export type TrainedPretrainSpec = Exclude<PretrainSpec, RandomInitSpec | ImportedSpec>
+
+export const isTrainedPretrain = (spec: PretrainSpec): spec is TrainedPretrainSpec =>
+  spec.method !== 'none' && spec.method !== 'imported'

@@ -11,20 +11,26 @@ import {
   type DinoPretrainSpec,
   dinoPretrainSpecSchema,
   ehrSchema,
+  type ImportedSpec,
   type MaePretrainSpec,
   type MsnPretrainSpec,
   maePretrainSpecSchema,
   msnPretrainSpecSchema,
   type PretrainSpec,
+  type RandomInitSpec,
   type TrainedPretrainSpec,
 } from './spec.ts'
-import type { BackboneName, Method, PresetName, TrainedMethod } from './vocabulary.ts'
+import { type BackboneName, isTrainedMethod, type Method, type PresetName, type TrainedMethod } from './vocabulary.ts'
 
 /** Overrides of pretraining: `pretrain` for every method that has the field, the others for one method, over it. */
 export type PretrainOverrides = Partial<Readonly<Record<'pretrain' | TrainedMethod, JsonObject | undefined>>>
 
 /** A pretraining as a grid's lists name it. */
-export type NamedPretrainChoice = Omit<PretrainChoice, 'backbone'> & { readonly backbone: BackboneName }
+export type NamedPretrainChoice = Omit<PretrainChoice, 'backbone'> & {
+  readonly backbone: BackboneName
+  /** For method `imported`: SHA-256 of the file. */
+  readonly weights?: string | null
+}
 
 export type PretrainSpecOf<M extends Method> = Extract<PretrainSpec, { method: M }>
 
@@ -35,7 +41,7 @@ const FIXED = ['kind', 'method', 'dataset', 'seed', 'backbone.name', 'ehr.variab
 
 function layersOf(method: Method, over: PretrainOverrides): Layers {
   const general: Layer = { base: '/overrides/pretrain', over: over.pretrain ?? {} }
-  const own = method === 'none' ? undefined : over[method]
+  const own = isTrainedMethod(method) ? over[method] : undefined
   return own === undefined ? [general] : [general, { base: `/overrides/${method}`, over: own }]
 }
 
@@ -153,7 +159,19 @@ function msnOf(preset: PresetName, choice: PretrainChoice, layers: Layers): Laye
   return { ...result, unused }
 }
 
-function ofMethod(method: Method, preset: PresetName, choice: PretrainChoice, layers: Layers): LayeredResult<PretrainSpec> {
+/** A backbone that nothing is trained on: no field but the backbone's can be overridden. */
+function untrained(spec: RandomInitSpec | ImportedSpec, layers: Layers): LayeredResult<PretrainSpec> {
+  const unused = Object.keys(layers[0].over).map((key) => placeOf([layers[0]], [key]))
+  const problems = problemsOfBackbone(spec.backbone, layers)
+  return problems.length > 0 ? { spec: null, problems, unused } : { spec, problems: [], unused }
+}
+
+function ofMethod(
+  method: Method,
+  preset: PresetName,
+  choice: PretrainChoice & Pick<NamedPretrainChoice, 'weights'>,
+  layers: Layers,
+): LayeredResult<PretrainSpec> {
   switch (method) {
     case 'msn':
       return msnOf(preset, choice, layers)
@@ -161,13 +179,11 @@ function ofMethod(method: Method, preset: PresetName, choice: PretrainChoice, la
       return sized(parseLayered(dinoPretrainSpecSchema, presetDino(preset, choice), layers), layers, dinoProblems)
     case 'mae':
       return sized(parseLayered(maePretrainSpecSchema, presetMae(preset, choice), layers), layers, maeProblems)
-    case 'none': {
-      const { seed, backbone } = choice
-      const unused = Object.keys(layers[0].over).map((key) => placeOf([layers[0]], [key]))
-      const problems = problemsOfBackbone(backbone, layers)
-      if (problems.length > 0) return { spec: null, problems, unused }
-      return { spec: { kind: 'pretrain', method, seed, backbone }, problems: [], unused }
-    }
+    case 'none':
+      return untrained({ kind: 'pretrain', method, seed: choice.seed, backbone: choice.backbone }, layers)
+    case 'imported':
+      if (!choice.weights) throw new RangeError('method imported without the hash of its file')
+      return untrained({ kind: 'pretrain', method, backbone: choice.backbone, weights: choice.weights }, layers)
   }
 }
 

@@ -12,7 +12,7 @@ import {
   type TransferSpec,
   transferSpecSchema,
 } from './spec.ts'
-import type { Method, PresetName } from './vocabulary.ts'
+import { isTrainedMethod, type Method, type PresetName } from './vocabulary.ts'
 
 /** Fields that are lists of the grid. */
 const FIXED_OF_PREPARE = ['kind', 'dataset']
@@ -60,7 +60,7 @@ export function resolveEvaluate(
     return { ...result, spec: null, problems: [{ code: 'no-target-network', path: `${EVALUATE}/network`, message }] }
   }
   const augmentation = choice.mode === 'linear-cached' ? NO_AUGMENTATION : result.spec.augmentation
-  const network = method === 'none' ? 'online' : result.spec.network
+  const network = isTrainedMethod(method) ? result.spec.network : 'online'
   return { ...result, spec: { ...result.spec, augmentation, network } }
 }
 

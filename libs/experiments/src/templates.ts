@@ -8,7 +8,7 @@ import type { SpecProblem } from './problems.ts'
 import { resolveEvaluate, resolvePrepare, resolveTransfer } from './resolve.ts'
 import { resolvePretrain } from './resolve-pretrain.ts'
 import type { EvaluateSpec, PrepareSpec, PretrainSpec, TransferSpec } from './spec.ts'
-import type { Method } from './vocabulary.ts'
+import { isTrainedMethod, type Method } from './vocabulary.ts'
 
 /** Pretrainings of a grid that differ in the seed alone. */
 export interface PretrainTemplate {
@@ -60,7 +60,10 @@ function pretrainTemplates(request: GridRequest, axes: GridAxes, collector: Prob
     request.backbone.flatMap((backbone) =>
       (method === 'msn' ? axes.ehr : [VANILLA]).flatMap(({ name, ehr }) =>
         collector
-          .take('pretrain', resolvePretrain(method, preset, { dataset, seed, backbone, ehr }, overrides))
+          .take(
+            'pretrain',
+            resolvePretrain(method, preset, { dataset, seed, backbone, ehr, weights: request.weights ?? null }, overrides),
+          )
           .map((spec) => ({ ehr: name, spec })),
       ),
     ),
@@ -94,7 +97,7 @@ export function resolveTemplates(request: GridRequest, axes: GridAxes): Template
   const collector = new ProblemCollector()
   const pretrains = pretrainTemplates(request, axes, collector)
   const read = new Set(evaluatedDatasets(axes.evaluations))
-  if (request.method.some((method) => method !== 'none')) read.add(request.dataset)
+  if (request.method.some(isTrainedMethod)) read.add(request.dataset)
   const prepares = [...read].flatMap((name) =>
     collector.take('prepare', resolvePrepare(preset, name, overrides.prepare)).map((spec) => [name, spec] as const),
   )

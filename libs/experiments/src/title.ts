@@ -24,6 +24,7 @@ export function runTitle(spec: RunSpec): string {
       return `prepare ${spec.dataset}`
     case 'pretrain': {
       const ehr = spec.method === 'msn' ? ` ${ehrTitle(spec.ehr)}` : ''
+      if (spec.method === 'imported') return `weights ${spec.weights.slice(0, 12)} ${spec.backbone.name}`
       return `pretrain ${spec.method} ${spec.backbone.name}${ehr} seed ${spec.seed}`
     }
     case 'evaluate':

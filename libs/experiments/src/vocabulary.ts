@@ -3,11 +3,16 @@
 export const RUN_KINDS = ['prepare', 'pretrain', 'evaluate'] as const
 export type RunKind = (typeof RUN_KINDS)[number]
 
-/** `none` is random initialisation: the floor that every comparison needs, a run of its own. */
-export const METHODS = ['msn', 'dino', 'mae', 'none'] as const
+/**
+ * `none` is random initialisation: the floor that every comparison needs, a run of its own. `imported` takes the weights of a
+ * file that was brought into the lab.
+ */
+export const METHODS = ['msn', 'dino', 'mae', 'none', 'imported'] as const
 export type Method = (typeof METHODS)[number]
 /** A method with views, steps and a loss. */
-export type TrainedMethod = Exclude<Method, 'none'>
+export type TrainedMethod = Exclude<Method, 'none' | 'imported'>
+
+export const isTrainedMethod = (method: Method): method is TrainedMethod => method !== 'none' && method !== 'imported'
 
 export const BACKBONES = ['vit-tiny', 'vit-small'] as const
 export type BackboneName = (typeof BACKBONES)[number]

@@ -1,4 +1,5 @@
 export { architectureOf, describeWeights, type WeightsOrigin } from './describe.ts'
 export * from './export-weights.ts'
+export * from './imported.ts'
 export * from './load-for-export.ts'
 export * from './timm-layout.ts'

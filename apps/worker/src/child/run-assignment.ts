@@ -1,9 +1,10 @@
 /** One attempt's work by the kind of its run. */
 import { openObjectStore, untilStored } from '#libs/artifacts'
 import { dataSources, preparePack } from '#libs/datasets'
-import type { PrepareSpec, RandomInitSpec, TrainedPretrainSpec } from '#libs/experiments'
+import type { ImportedSpec, PrepareSpec, RandomInitSpec, TrainedPretrainSpec } from '#libs/experiments'
 import type { Logger } from '#libs/telemetry'
 import { type AssignmentMessage, commitRandomInit, isEvaluable, learnerOf, pretrain, SpecError } from '#libs/training'
+import { loadImported } from '#libs/weights'
 import type { Done } from './attempt-process.ts'
 import { openCheckpoints, patience } from './checkpoints.ts'
 import type { ChildConfig } from './child-config.ts'
@@ -40,7 +41,9 @@ export async function runAssignment(
     case 'prepare':
       return prepare(job, spec)
     case 'pretrain':
-      return spec.method === 'none' ? randomInit(job, spec) : pretrainRun(job, withMicroBatch(spec, assignment))
+      if (spec.method === 'none') return randomInit(job, spec)
+      if (spec.method === 'imported') return importedWeights(job, spec)
+      return pretrainRun(job, withMicroBatch(spec, assignment))
     case 'evaluate':
       return spec.mode === 'transfer'
         ? transferRun(job, withMicroBatch(spec, assignment))
@@ -73,6 +76,18 @@ async function randomInit(job: Job, spec: RandomInitSpec): Promise<Done> {
   const checkpoints = openCheckpoints(job)
   try {
     await commitRandomInit(spec, checkpoints.store)
+    return { artifacts: await checkpoints.kept(), results: [], summary: { steps: 0 } }
+  } finally {
+    await checkpoints.close()
+  }
+}
+
+/** The backbone of a file that was brought into the lab, as evaluations take it. */
+async function importedWeights(job: Job, spec: ImportedSpec): Promise<Done> {
+  const checkpoints = openCheckpoints(job)
+  try {
+    const tensors = await loadImported(job.store, spec)
+    await checkpoints.store.save({ step: 0, meta: { method: 'imported', weights: spec.weights }, tensors }, 'final')
     return { artifacts: await checkpoints.kept(), results: [], summary: { steps: 0 } }
   } finally {
     await checkpoints.close()

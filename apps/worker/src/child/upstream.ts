@@ -1,7 +1,7 @@
 /** What a run takes from the runs that it hangs on. */
 import { createCheckpointStore, type ObjectStore } from '#libs/artifacts'
 import { openPack } from '#libs/datasets'
-import type { BackboneSpec, PretrainSpec, RunKind } from '#libs/experiments'
+import { type BackboneSpec, isTrainedPretrain, type PretrainSpec, type RunKind } from '#libs/experiments'
 import { backboneOf, type StateArrays } from '#libs/msn'
 import { type AssignmentMessage, type Pack, SpecError } from '#libs/training'
 import type { Job } from './job.ts'
@@ -42,9 +42,9 @@ export async function pretrainedBackbone(
   return { backbone: pretrain.backbone, weights: backboneOf(state, network) }
 }
 
-/** Random initialisation has one network; a run that trains commits its selected epoch as `best`. */
+/** Weights that nothing was trained on have one network; a run that trains commits its selected epoch as `best`. */
 function selected(pretrain: PretrainSpec, network: Network): { role: 'best' | 'final'; network: Network } {
-  if (pretrain.method === 'none') return { role: 'final', network: 'online' }
+  if (!isTrainedPretrain(pretrain)) return { role: 'final', network: 'online' }
   if (pretrain.method === 'mae' && network === 'target')
     throw new SpecError('a backbone pretrained by MAE has no target network', { field: 'network' })
   return { role: 'best', network }

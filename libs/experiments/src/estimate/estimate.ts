@@ -1,6 +1,6 @@
 /** What a plan costs before anything is run: runs, how many of them are shared, images, floating point operations. */
 import type { GridPlan, RunDraft, RunId } from '../grid-plan.ts'
-import type { EvaluationSpec, PretrainSpec, RunSpec } from '../spec.ts'
+import { type EvaluationSpec, isTrainedPretrain, type PretrainSpec, type RunSpec } from '../spec.ts'
 import { RUN_KINDS, type RunKind } from '../vocabulary.ts'
 import { evaluationFlops, pretrainFlops } from './flops.ts'
 import type { DatasetSize } from './sizes.ts'
@@ -56,7 +56,7 @@ class Estimator {
   }
 
   #pretrain(spec: PretrainSpec): Work {
-    if (spec.method === 'none') return { images: 0, flops: 0 }
+    if (!isTrainedPretrain(spec)) return { images: 0, flops: 0 }
     const { train, validation, test } = this.#size(spec.dataset)
     const images = spec.pretrainOn === 'all' ? train + validation + test : train
     // The last, partial batch of an epoch is left out.
