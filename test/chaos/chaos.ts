@@ -6,7 +6,16 @@ import { drawPlan, type FaultKind } from './faults.ts'
 import { type Lab, startLab } from './lab.ts'
 import { createRandom } from './random.ts'
 import { type Storm, type Weathered, weather } from './storm.ts'
-import { compare, endingsOf, ledgerProblems, type Outcome, orphans, outcomeOf, storeProblems } from './verify.ts'
+import {
+  collectLeftovers,
+  compare,
+  endingsOf,
+  ledgerProblems,
+  type Outcome,
+  orphans,
+  outcomeOf,
+  storeProblems,
+} from './verify.ts'
 
 export interface ChaosOptions {
   readonly runs: number
@@ -32,6 +41,8 @@ export interface ChaosReport {
   readonly endings: Readonly<Record<string, number>>
   readonly compared: number
   readonly pointsMissing: number
+  /** Of killed processes in the store, before they were collected. */
+  readonly leftovers: { readonly objects: number; readonly temporary: number }
   readonly secondsUndisturbed: number
   readonly seconds: number
   /** Empty: everything held. */
@@ -43,6 +54,7 @@ interface Lived {
   readonly weathered: Weathered
   readonly outcome: Outcome
   readonly endings: Readonly<Record<string, number>>
+  readonly leftovers: ChaosReport['leftovers']
   readonly problems: readonly string[]
 }
 
@@ -75,6 +87,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
       endings: stormy.endings,
       compared,
       pointsMissing,
+      leftovers: stormy.leftovers,
       secondsUndisturbed: calm.weathered.seconds,
       seconds: stormy.weathered.seconds,
       problems,
@@ -101,7 +114,9 @@ async function live(dir: string, redis: string | null, storm: Storm): Promise<Li
 }
 
 async function judge(lab: Lab) {
+  const leftovers = await collectLeftovers(lab)
   return {
+    leftovers,
     outcome: await outcomeOf(lab),
     endings: await endingsOf(lab),
     problems: [...(await ledgerProblems(lab)), ...(await storeProblems(lab))],
@@ -117,6 +132,7 @@ export function describeReport(report: ChaosReport): string {
     ...kinds.sort(([, a], [, b]) => b - a).map(([kind, count]) => `${String(count).padStart(5)}  ${kind}`),
     `attempts: ${endings.join(', ')}`,
     `${report.compared} values, artifacts and metric points compared bit for bit; ${report.pointsMissing} points lost with killed processes`,
+    `${report.leftovers.objects} objects and ${report.leftovers.temporary} temporary files of killed processes were collected as garbage`,
     `${report.secondsUndisturbed.toFixed(0)} s undisturbed, ${report.seconds.toFixed(0)} s under faults`,
     report.problems.length === 0 ? 'no problem' : `${report.problems.length} problems:`,
     ...report.problems.slice(0, 40).map((problem) => `  ${problem}`),

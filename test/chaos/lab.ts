@@ -20,6 +20,7 @@ export interface LabOptions {
 export interface Lab {
   readonly dir: string
   readonly objects: string
+  readonly databaseUrl: string
   readonly queueUrl: string
   readonly api: ApiClient
   readonly db: Database
@@ -121,6 +122,7 @@ export async function startLab({ dir, redis: redisProgram }: LabOptions): Promis
   return {
     dir,
     objects,
+    databaseUrl: postgres.url,
     queueUrl,
     api: createApiClient(`http://127.0.0.1:${port}`),
     db,

@@ -1,6 +1,9 @@
 /** What must hold at the end, whatever happened on the way. Each problem is one line. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { collectGarbage, openObjectStore } from '#libs/artifacts'
+import { openRunStore } from '#libs/run-store'
 import { type Lab, processesOf } from './lab.ts'
 
 /** The part of a lab's rows that must not depend on what broke: in a form that compares bit for bit. */
@@ -118,6 +121,22 @@ export async function endingsOf({ db }: Lab): Promise<Record<string, number>> {
     'SELECT ending, count(*)::int AS count FROM attempt GROUP BY ending ORDER BY ending',
   )
   return Object.fromEntries(rows.map(({ ending, count }) => [ending, count]))
+}
+
+/** What killed processes left in the store, collected as an operator collects it. */
+export async function collectLeftovers({ objects, databaseUrl }: Lab): Promise<{ objects: number; temporary: number }> {
+  const store = await openObjectStore(pathToFileURL(objects).href)
+  const runStore = await openRunStore({ databaseUrl, poolSize: 1 })
+  try {
+    // Nobody writes any more: all that is there is old enough.
+    const before = new Date(Date.now() + 1000)
+    const { references } = runStore.references
+    const { deleted, unfinished, doubtfulRuns } = await collectGarbage(store, { references, before, dryRun: false })
+    if (doubtfulRuns.length > 0) throw new Error(`manifests that cannot be read, of runs ${doubtfulRuns.join(', ')}`)
+    return { objects: deleted, temporary: unfinished.count }
+  } finally {
+    await runStore.close()
+  }
 }
 
 /** Objects that neither an artifact's row nor a manifest names, and temporary files. */
