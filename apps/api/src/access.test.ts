@@ -114,6 +114,17 @@ describe('API keys', () => {
     expect(lab.access.stored).toHaveLength(1)
   })
 
+  it('are not made twice under one idempotency key', async () => {
+    const { app, lab } = await appOnFakes(keyed)
+    const headers = { ...bearer(lab.access.keyFor('admin')), 'idempotency-key': 'k1' }
+    const make = (owner: string) =>
+      app.inject({ method: 'POST', url: '/v1/keys', headers, payload: { name: 'laptop', owner, role: 'read' } })
+    expect((await make('bob')).statusCode).toBe(201)
+    expect((await make('bob')).json()).toMatchObject({ status: 409, code: 'idempotency-conflict' })
+    expect((await make('eve')).statusCode).toBe(201)
+    expect(lab.access.stored).toHaveLength(3)
+  })
+
   it('own the grids that are submitted with them', async () => {
     const { app, lab } = await appOnFakes(keyed)
     const payload = {

@@ -49,6 +49,20 @@ describe('the api as a whole', () => {
     const post = document.paths['/v1/grids/'].post
     expect(post.requestBody.content['application/json'].schema.properties).toHaveProperty('backbone')
     expect(post.responses['422'].content).toHaveProperty('application/problem+json')
+    expect(document.components.securitySchemes).toMatchObject({ apiKey: { scheme: 'bearer' } })
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.values(methods as object).map((operation) => ({ path, ...operation })),
+    )
+    for (const { path, security, responses, ...operation } of operations) {
+      if (!path.startsWith('/v1/')) expect(security, path).toBeUndefined()
+      else {
+        expect({ security, role: operation['x-cxrlab-role'] }, path).toEqual({
+          security: [{ apiKey: [] }],
+          role: expect.any(String),
+        })
+        expect(Object.keys(responses), path).toEqual(expect.arrayContaining(['401', '403']))
+      }
+    }
   })
 
   it('serves documentation that loads nothing from elsewhere', async () => {

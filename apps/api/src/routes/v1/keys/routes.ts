@@ -1,14 +1,23 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { hashApiKey, newApiKey } from '#libs/runs'
 import type { ApiDeps } from '../../../deps.ts'
-import { notFound } from '../../../errors.ts'
+import { HttpProblem, notFound } from '../../../errors.ts'
 import { pagedSchema, pageOf, pageQuery, problems } from '../../../wire/common.ts'
 import { createdKeySchema, keySchema, newKeySchema, wireKey } from '../../../wire/key.ts'
 import { pageOfList } from '../../../wire/paged-list.ts'
 
 const tags = ['access']
+
+/** The same idempotency key of the same owner is the same id, so that a repeated request makes no second key. */
+function idOf(owner: string, idempotencyKey: string | undefined): string {
+  if (idempotencyKey === undefined) return randomUUID()
+  return createHash('sha256')
+    .update(JSON.stringify([owner, idempotencyKey]))
+    .digest('hex')
+    .slice(0, 32)
+}
 
 const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { deps }) => {
   const { apiKeys: keys } = deps
@@ -19,12 +28,21 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
       tags,
       summary: 'Make an API key',
       description: 'The answer holds the key, which is kept nowhere. The first key is made by "cxrlab keys create --direct".',
+      headers: z.object({ 'idempotency-key': z.string().min(1).max(200).optional() }),
       body: newKeySchema,
       response: { 201: createdKeySchema, ...problems(401, 403, 409, 422) },
     },
     handler: async (request, reply) => {
+      const id = idOf(request.body.owner, request.headers['idempotency-key'])
+      if ((await keys.list()).some((known) => known.id === id)) {
+        throw new HttpProblem(
+          409,
+          'idempotency-conflict',
+          `key ${id} was made by this request before, and is shown once; revoke it if it was lost`,
+        )
+      }
       const key = newApiKey()
-      const made = await keys.create({ ...request.body, id: randomUUID(), hash: hashApiKey(key) })
+      const made = await keys.create({ ...request.body, id, hash: hashApiKey(key) })
       request.auditSubject = made.id
       return reply
         .code(201)
