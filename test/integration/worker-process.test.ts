@@ -8,8 +8,8 @@ import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '#lib
 
 const MAIN = fileURLToPath(new URL('../../apps/worker/src/main.ts', import.meta.url))
 
-function startProcess(environment: Record<string, string>) {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN], {
+function startProcess(environment: Record<string, string>, args: readonly string[]) {
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
     env: { PATH: process.env.PATH ?? '', OBJECT_STORE_URL: 'file:///tmp/never-used', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -39,8 +39,8 @@ function startProcess(environment: Record<string, string>) {
 }
 
 const processes: ReturnType<typeof startProcess>[] = []
-function worker(environment: Record<string, string>) {
-  const started = startProcess(environment)
+function worker(environment: Record<string, string>, ...args: string[]) {
+  const started = startProcess(environment, args)
   processes.push(started)
   return started
 }
@@ -85,6 +85,19 @@ describe('the worker process', () => {
     const { code, stderr } = await worker({ DATABASE_URL: empty.url, QUEUE_URL: empty.url }).ended()
     expect(code).toBe(1)
     expect(stderr).toEqual([expect.stringMatching(/^cxrlab worker: the database lacks .*migrate deploy/)])
+  })
+
+  it('leaves with 0 when nothing came for as long as --until-idle says', async () => {
+    const addresses = { DATABASE_URL: database.url, QUEUE_URL: database.url }
+    expect(await worker(addresses, '--until-idle', '0.001').ended()).toMatchObject({ code: 0, signal: null })
+  })
+
+  it.each([
+    [['--until-idle', 'soon'], /^cxrlab worker: UNTIL_IDLE_MINUTES: /],
+    [['--fast'], /^cxrlab worker: .*--fast.*usage: \[--until-idle MINUTES\]/],
+  ])('says what is wrong with the arguments %s', async (args, message) => {
+    const { code, stderr } = await worker({ DATABASE_URL: database.url, QUEUE_URL: database.url }, ...args).ended()
+    expect({ code, stderr }).toEqual({ code: 1, stderr: [expect.stringMatching(message)] })
   })
 
   it.each(['SIGTERM', 'SIGINT'] as const)('takes attempts until %s, then leaves with 0 and no session behind', async (signal) => {

@@ -125,6 +125,21 @@ describe('a database that is away for a while', () => {
   })
 })
 
+describe('a database that refuses a value', () => {
+  it('ends the attempt as crashed instead of asking for ever', async () => {
+    const under = await worker('succeed')
+    const end = under.store.end.bind(under.store)
+    const refusal = Object.assign(new Error('Raw query failed'), {
+      meta: { driverAdapterError: { cause: { originalCode: '22003' } } },
+    })
+    under.store.end = async (ref, result) => {
+      if (result.ending === 'succeeded') throw refusal
+      return end(ref, result)
+    }
+    expect(await endOf(under)).toMatchObject({ ending: 'crashed', message: 'the database refused a value of the result' })
+  })
+})
+
 describe('the lease', () => {
   it('is kept by heartbeats while the child runs', async () => {
     const under = await worker('hang', { cancelDeadlines: { terminateAfterMs: 10, killAfterMs: 5000 } })

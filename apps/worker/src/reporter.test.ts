@@ -46,6 +46,7 @@ describe('Reporter', () => {
     written.length = 0
     progressed.length = 0
     onRefused.mockClear()
+    onDropped.mockClear()
   })
   afterEach(() => {
     vi.useRealTimers()
@@ -80,13 +81,14 @@ describe('Reporter', () => {
     await reporter.close(live)
   })
 
-  it('drops the oldest points above its bound', async () => {
+  it('drops the oldest points above its bound, and says how many', async () => {
     const reporter = make(3)
     reporter.open()
     reporter.record(points(0, 2))
     reporter.record(points(2, 3))
     await reporter.close(live)
     expect(written).toEqual([2, 3, 4])
+    expect(onDropped.mock.calls).toEqual([[2]])
   })
 
   it('writes the rest at close, with retries', async () => {
