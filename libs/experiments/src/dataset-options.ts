@@ -34,10 +34,21 @@ export function splitAddresses(text: string, delimiter: string): string[] {
   return parts.filter((part) => part !== '')
 }
 
-/** Whether an s3:// address is `base` or lies below it. */
+/**
+ * Whether an s3:// address is `base` or lies below it. An address that means another place than it spells (`..` also in its encoded
+ * forms, a user before the bucket, a query) lies nowhere.
+ */
 export function isBelowObject(base: string, address: string): boolean {
-  const folder = base.replace(/\/+$/, '')
-  return !address.split('/').includes('..') && (address === folder || address.startsWith(`${folder}/`))
+  const [folder, place] = [placeOf(base), placeOf(address)]
+  return folder !== undefined && place !== undefined && (place === folder || place.startsWith(`${folder}/`))
+}
+
+/** The address without its last slashes, where a URL parser reads in it just what it spells. */
+function placeOf(address: string): string | undefined {
+  if (!URL.canParse(address)) return undefined
+  const { protocol, host, username, password, search, hash, href } = new URL(address)
+  const isPlain = protocol === 's3:' && host !== '' && username + password + search + hash === ''
+  return isPlain && href === address ? address.replace(/\/+$/, '') : undefined
 }
 
 export interface DatasetOptionProblem {

@@ -96,6 +96,12 @@ describe('POST /v1/datasets', () => {
     ['s3://lab/chest/mimic', 201],
     ['s3://lab/chest-2', 422],
     ['s3://lab/chest/../other', 422],
+    ['s3://lab/chest/%2e%2e/other', 422],
+    ['s3://lab/chest/.%2E/other', 422],
+    ['s3://lab/chest/x?versionId=1', 422],
+    ['s3://lab/chest/#x', 422],
+    ['s3://user@lab/chest', 422],
+    ['s3://lab@other/chest', 422],
     ['s3://other/chest', 422],
   ])('an object store is allowed where its address is: %s', async (root, status) => {
     const { app } = await appOnFakes({ datasetRoots: ['s3://lab/chest/'] })
