@@ -43,6 +43,7 @@ describe('the api as a whole', () => {
       '/v1/runs/{id}/resume',
       '/v1/runs/{id}/retry',
       '/v1/runs/{id}/why',
+      '/v1/weights/',
       '/v1/workers/',
     ])
     expect(document.components.schemas).toMatchObject({ RunDetail: {}, GridSummary: {}, Problem: {} })

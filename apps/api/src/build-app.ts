@@ -23,6 +23,7 @@ import grids from './routes/v1/grids/routes.ts'
 import keys from './routes/v1/keys/routes.ts'
 import metrics from './routes/v1/metrics/routes.ts'
 import runs from './routes/v1/runs/routes.ts'
+import weights from './routes/v1/weights/routes.ts'
 import workers from './routes/v1/workers/routes.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -60,5 +61,6 @@ export async function buildApp(deps: ApiDeps, options: ApiOptions): Promise<Fast
   await app.register(keys, { prefix: '/v1/keys', deps })
   await app.register(auditRoutes, { prefix: '/v1/audit', deps })
   await app.register(datasets, { prefix: '/v1/datasets', deps, options })
+  await app.register(weights, { prefix: '/v1/weights', deps })
   return app as unknown as FastifyInstance
 }

@@ -26,7 +26,7 @@ export interface ApiDeps {
   readonly series: SeriesReader
   readonly apiKeys: ApiKeyStore
   readonly audit: AuditStore
-  readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list' | 'get' | 'presignGet'>
+  readonly objectStore: Pick<ObjectStore, 'head' | 'stream' | 'list' | 'get' | 'put' | 'presignGet'>
   /** Of the object store, with what the database still names. */
   collectGarbage: (options: Omit<GarbageOptions, 'references'>) => Promise<GarbageReport>
   /** Hash of a data set's files; throws a SpecError where they do not look like that kind. */

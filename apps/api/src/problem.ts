@@ -33,6 +33,7 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   'unknown-run': 404,
   'unknown-dataset': 422,
   'spec-error': 422,
+  'artifact-mismatch': 422,
   'evaluation-input': 422,
   'object-not-found': 404,
 }

@@ -9,6 +9,7 @@ import { addDatasets } from './commands/datasets.ts'
 import { addExport } from './commands/export.ts'
 import { addGc } from './commands/gc.ts'
 import { addGrids } from './commands/grids.ts'
+import { addImport } from './commands/import.ts'
 import { addKeys } from './commands/keys.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addRuns } from './commands/runs.ts'
@@ -60,6 +61,7 @@ export async function main(args: readonly string[], terminal: Terminal = realTer
     addWorkers,
     addDatasets,
     addExport,
+    addImport,
     addKeys,
     addGc,
     addMigrate,

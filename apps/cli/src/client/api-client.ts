@@ -9,6 +9,8 @@ export interface ApiClient {
   text(path: string): Promise<string>
   bytes(path: string): Promise<Buffer>
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<unknown>
+  /** Sends a file's bytes. */
+  upload(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<unknown>
   delete(path: string): Promise<void>
 }
 
@@ -70,6 +72,11 @@ export function createApiClient(url: string, { apiKey, fetcher = fetch }: ApiCli
       const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
       return await jsonOf(await send(path, { method: 'POST', headers: { ...type, ...headers }, ...sent }), base)
     },
+    upload: async (path, bytes) =>
+      await jsonOf(
+        await send(path, { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: bytes }),
+        base,
+      ),
     delete: async (path) => void (await send(path, { method: 'DELETE' })),
   }
 }
