@@ -133,3 +133,18 @@ describe.each(CASES)('pretraining with $method', ({ spec, outputs, schedule, net
     expect(probe!.order.filter((name) => name.startsWith('grad.'))).toHaveLength(trained.length)
   })
 })
+
+it('an image is masked anew each epoch, and alike whatever batch it comes in', async () => {
+  const spec = miniMaeSpec()
+  const learner = learnerOf(spec)
+  const views = await madeSource(spec, STEPS_PER_EPOCH).views(0, 0)
+  const backwards = { ...views, sampleKeys: [...views.sampleKeys].reverse() }
+  const keptAt = (epoch: number, batch = views) => {
+    const positions = learner.batch(batch, { step: 0, epoch, stepsPerEpoch: STEPS_PER_EPOCH })['kept.positions']!
+    const width = positions.length / spec.batch
+    return Array.from({ length: spec.batch }, (_, row) => positions.slice(row * width, (row + 1) * width).join(''))
+  }
+  expect(keptAt(1)).toEqual(keptAt(1))
+  expect(keptAt(1)).not.toEqual(keptAt(0))
+  expect(keptAt(0, backwards)).toEqual(keptAt(0).reverse())
+})
