@@ -1,7 +1,7 @@
 /** Files of a data set in a folder. */
 import { createReadStream } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { SpecError } from '#libs/training'
 import type { DatasetFiles } from './dataset-files.ts'
 
@@ -12,10 +12,16 @@ const isMissing = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes((error as N
 
 /** `field` names what the folder was given as, for messages. */
 export function folderFiles(root: string, field: string): DatasetFiles {
-  const path = (file: string) => join(root, file)
+  // Tables name files: a name must not lead out of the data set, whatever it says.
+  const path = (file: string) => {
+    const full = join(root, file)
+    if (relative(root, full).split(sep)[0] === '..') throw new SpecError('the file lies outside of the data set', { file })
+    return full
+  }
   const sizeOf = async (file: string): Promise<number | undefined> => {
+    const full = path(file)
     try {
-      const found = await stat(path(file))
+      const found = await stat(full)
       return found.isFile() ? found.size : undefined
     } catch (error) {
       if (isMissing(error)) return undefined
@@ -24,8 +30,9 @@ export function folderFiles(root: string, field: string): DatasetFiles {
   }
   return {
     async names(folder) {
+      const full = path(folder)
       try {
-        return (await readdir(path(folder))).sort()
+        return (await readdir(full)).sort()
       } catch (error) {
         // A folder of another shape holds no files of this data set; one that cannot be read is a problem.
         if (folder !== '' && isMissing(error)) return []
@@ -42,7 +49,7 @@ export function folderFiles(root: string, field: string): DatasetFiles {
       await Promise.all(Array.from({ length: STATS_AT_ONCE }, lane))
       return sizes
     },
-    read: (file) => readFile(path(file)),
+    read: async (file) => readFile(path(file)),
     stream: async (file) => createReadStream(path(file)),
     localPath: async (file) => path(file),
     image: async (file) => path(file),
