@@ -3,7 +3,7 @@
  * S3_TEST_SECRET_KEY.
  */
 import { randomUUID } from 'node:crypto'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { objectStoreConformance } from '../conformance/object-store-conformance.ts'
 import { openObjectStore } from '../open-store.ts'
@@ -48,6 +48,21 @@ describe('the S3 store', () => {
     const answer = await fetch(address!)
     expect([answer.status, await answer.text()]).toEqual([200, 'bytes'])
     await store.delete('shared')
+  })
+
+  it.skipIf(!endpoint)('aborts uploads that were never finished (skipped without S3_TEST_ENDPOINT)', async () => {
+    const prefix = `t-${randomUUID()}`
+    const store = await openS3Store(bucket, prefix, options)
+    const client = new S3Client({ ...options, region: 'us-east-1', forcePathStyle: true })
+    await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: `${prefix}/runs/half` }))
+    await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: `${prefix}-other/half` }))
+    const later = new Date(Date.now() + 3_600_000)
+    expect(await store.removeUnfinished(new Date(0), { dryRun: false })).toEqual({ count: 0, sizeBytes: 0 })
+    expect(await store.removeUnfinished(later, { dryRun: true })).toEqual({ count: 1, sizeBytes: 0 })
+    expect(await store.removeUnfinished(later, { dryRun: false })).toEqual({ count: 1, sizeBytes: 0 })
+    expect(await store.removeUnfinished(later, { dryRun: false })).toEqual({ count: 0, sizeBytes: 0 })
+    const left = await openS3Store(bucket, `${prefix}-other`, options)
+    expect(await left.removeUnfinished(later, { dryRun: false })).toEqual({ count: 1, sizeBytes: 0 })
   })
 
   it.skipIf(!endpoint)('says that a bucket does not exist (skipped without S3_TEST_ENDPOINT)', async () => {
