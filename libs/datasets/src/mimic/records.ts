@@ -13,22 +13,23 @@ export function imagePath(dicom: string, subject: string, study: string): string
   return `files/p${subject.slice(0, 2)}/p${subject}/s${study}/${dicom}.jpg`
 }
 
-const COLUMNS = [
-  'line',
-  'dicom_id',
-  'subject_id',
-  'study_id',
-  'view',
-  'position',
-  'sex',
-  'age',
-  'mortality',
-  'icu',
-  'split',
-] as const
-type Row = Readonly<Record<(typeof COLUMNS)[number], DuckDBValue>>
+interface Row {
+  readonly line: DuckDBValue
+  readonly dicom: string
+  readonly subject: string
+  readonly study: string
+  readonly view: DuckDBValue
+  readonly position: DuckDBValue
+  readonly sex: DuckDBValue
+  readonly age: DuckDBValue
+  readonly mortality: DuckDBValue
+  readonly icu: DuckDBValue
+  readonly split: DuckDBValue
+  /** Null where the study has no row of labels. */
+  readonly labelled: DuckDBValue
+}
 
-/** In order of image id, whatever the tables' order. `labelled` is NULL where the study has no row of labels. */
+/** In order of image id, whatever the tables' order; the columns of `rowAt`, then a code for each label. */
 const RECORDS = `SELECT i.line, i.dicom_id, i.subject_id::VARCHAR, i.study_id::VARCHAR, i.view, i.position,
     e.sex, e.age, e.mortality, e.icu, s.split, l.study_id AS labelled, ${CHEXPERT_LABELS.map((_, at) => `l.label${at}`).join(', ')}
   FROM image i
@@ -36,8 +37,26 @@ const RECORDS = `SELECT i.line, i.dicom_id, i.subject_id::VARCHAR, i.study_id::V
   LEFT JOIN split s USING (dicom_id)
   LEFT JOIN label l ON l.study_id = i.study_id
   ORDER BY i.dicom_id`
-const LABELLED = COLUMNS.length
-const FIRST_LABEL = LABELLED + 1
+const FIRST_LABEL = 12
+
+/** One row of a chunk's columns. Written out: 377,110 rows are a hot loop. */
+function rowAt(columns: readonly (readonly DuckDBValue[])[], at: number): Row {
+  const value = (column: number): DuckDBValue => columns[column]![at] ?? null
+  return {
+    line: value(0),
+    dicom: value(1) as string,
+    subject: value(2) as string,
+    study: value(3) as string,
+    view: value(4),
+    position: value(5),
+    sex: value(6),
+    age: value(7),
+    mortality: value(8),
+    icu: value(9),
+    split: value(10),
+    labelled: value(11),
+  }
+}
 
 const LEFT_OUT = {
   view: 'images of rare views left out',
@@ -88,9 +107,9 @@ export class MimicRecords {
     // One buffer a chunk: 377,110 small ones would take more room than the labels.
     const labels = new Uint8Array(chunk.rowCount * CHEXPERT_LABELS.length)
     for (let at = 0; at < chunk.rowCount; at++) {
-      const row = Object.fromEntries(COLUMNS.map((name, place) => [name, columns[place]![at]!])) as Row
-      const file = imagePath(String(row.dicom_id), String(row.subject_id), String(row.study_id))
-      const missing = this.#whyLeftOut(row, columns[LABELLED]![at] ?? null, file)
+      const row = rowAt(columns, at)
+      const file = imagePath(row.dicom, row.subject, row.study)
+      const missing = this.#whyLeftOut(row, file)
       if (missing) {
         this.#leftOut[missing]++
         continue
@@ -101,11 +120,11 @@ export class MimicRecords {
     }
   }
 
-  #whyLeftOut(row: Row, labelled: DuckDBValue, file: string): keyof typeof LEFT_OUT | undefined {
+  #whyLeftOut(row: Row, file: string): keyof typeof LEFT_OUT | undefined {
     if (row.view === null) return 'view'
     if (row.sex === null && this.#tables.mimicIv) return 'sex'
     if (row.split === null) return 'split'
-    if (labelled === null) return 'label'
+    if (row.labelled === null) return 'label'
     if (this.#files.has(file)) return undefined
     this.#firstWithoutFile = Math.min(this.#firstWithoutFile, row.line as number)
     return 'file'
@@ -114,8 +133,8 @@ export class MimicRecords {
   #recordOf(row: Row, file: string, labels: Uint8Array): ImageRecord {
     const code = (value: DuckDBValue) => (value === null ? MISSING : (value as number))
     return {
-      id: String(row.dicom_id),
-      patient: String(row.subject_id),
+      id: row.dicom,
+      patient: row.subject,
       file,
       split: SPLITS[row.split as number]!,
       sex: code(row.sex),

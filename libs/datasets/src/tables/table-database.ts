@@ -1,8 +1,9 @@
 /** Raw tables in a DuckDB database in memory, for derivations in SQL. */
 import { availableParallelism } from 'node:os'
-import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBMaterializedResult } from '@duckdb/node-api'
 import { SpecError } from '#libs/training'
 import type { InventoryTable } from '../record.ts'
+import { csvHeader } from './csv-header.ts'
 
 export interface DatabaseLimits {
   readonly memoryLimitMb: number
@@ -19,6 +20,24 @@ export interface RowRule {
   /** SQL condition over the table's columns. */
   readonly broken: string
   readonly problem: string
+}
+
+/** A statement failed. DuckDB's own message repeats rows of the table, so only its kind goes on ("Out of Memory Error") and a line. */
+export class TableDatabaseError extends Error {
+  readonly code = 'table-database'
+  override readonly name = 'TableDatabaseError'
+  /** Line of the file that was read. */
+  readonly line: number | undefined
+  /** What was read is to blame. */
+  readonly isAboutInput: boolean
+  constructor(error: unknown) {
+    const text = error instanceof Error ? error.message : ''
+    const kind = /^[A-Z][A-Za-z ]+ Error(?=:)/.exec(text)?.[0] ?? 'an error of no known kind'
+    super(`a statement over raw tables failed: ${kind}`)
+    const line = /CSV Error on Line: (\d+)/.exec(text)?.[1]
+    this.line = line === undefined ? undefined : Number(line)
+    this.isAboutInput = ['Invalid Input Error', 'IO Error', 'Conversion Error'].includes(kind)
+  }
 }
 
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
@@ -60,38 +79,51 @@ export class TableDatabase {
    * @throws SpecError that names file and column where a column is missing, or file and line where the text is not CSV.
    */
   async load(name: string, table: InventoryTable, columns: readonly string[]): Promise<void> {
+    const present = await csvHeader(table)
+    const missing = columns.find((column) => !present.includes(column))
+    if (missing) throw new SpecError('the table lacks a column', { file: table.name, line: 1, field: missing })
     const path = await table.files.localPath(table.file)
-    const scan = `read_csv(${literal(path)}, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"')`
+    const types = present.map((column) => `${literal(column)}: 'VARCHAR'`).join(', ')
     try {
-      const header = await this.#connection.run(`SELECT * FROM ${scan} LIMIT 0`)
-      const present = header.columnNames()
-      const missing = columns.find((column) => !present.includes(column))
-      if (missing) throw new SpecError('the table lacks a column', { file: table.name, line: 1, field: missing })
-      await this.run(`CREATE TABLE ${name} AS SELECT ${columns.map(quoted).join(', ')} FROM ${scan}`)
+      // Everything is told: where DuckDB finds out itself, it leaves lines out until the rest looks like a table.
+      await this.run(`CREATE TABLE ${name} AS SELECT ${columns.map(quoted).join(', ')} FROM read_csv(${literal(path)},
+        auto_detect = false, columns = {${types}}, header = true, delim = ',', quote = '"', escape = '"', strict_mode = true)`)
     } catch (error) {
-      throw error instanceof SpecError ? error : unreadable(error, table)
+      throw error instanceof TableDatabaseError && error.isAboutInput ? unreadable(error, table) : error
     }
   }
 
   async run(sql: string): Promise<void> {
-    await this.#connection.run(sql)
+    await this.#query(sql)
   }
 
   /** The first column of the first row. */
   async value(sql: string): Promise<unknown> {
-    const [row] = await (await this.#connection.run(sql)).getRows()
+    const [row] = await (await this.#query(sql)).getRows()
     return row?.[0]
   }
 
   /** Chunks of the result, so that other work of the process gets its turn between them. */
   async *chunks(sql: string): AsyncIterable<DuckDBDataChunk> {
-    yield* await this.#connection.stream(sql)
+    try {
+      yield* await this.#connection.stream(sql)
+    } catch (error) {
+      throw new TableDatabaseError(error)
+    }
+  }
+
+  async #query(sql: string): Promise<DuckDBMaterializedResult> {
+    try {
+      return await this.#connection.run(sql)
+    } catch (error) {
+      throw new TableDatabaseError(error)
+    }
   }
 
   /** @throws SpecError with file, line and column of the first row that breaks a rule. Lines are counted as rows after the header. */
   async check(name: string, table: InventoryTable, rules: readonly RowRule[]): Promise<void> {
     const firsts = rules.map(({ broken }) => `min(CASE WHEN ${broken} THEN rowid END)::INTEGER`)
-    const [row] = await (await this.#connection.run(`SELECT ${firsts.join(', ')} FROM ${name}`)).getRows()
+    const [row] = await (await this.#query(`SELECT ${firsts.join(', ')} FROM ${name}`)).getRows()
     for (const [at, rule] of rules.entries()) refuseRow(row?.[at], table, rule)
   }
 
@@ -110,9 +142,6 @@ function refuseRow(rowid: unknown, table: InventoryTable, { column, problem }: P
   throw new SpecError(problem, { file: table.name, line: rowid + 2, field: column })
 }
 
-/** DuckDB's own message repeats the row, and so does not go on. */
-function unreadable(error: unknown, table: InventoryTable): SpecError {
-  const line = /Line: (\d+)/.exec(String(error))?.[1]
-  const where = line === undefined ? { file: table.name } : { file: table.name, line: Number(line) }
-  return new SpecError('the table is not valid CSV', where)
+function unreadable({ line }: TableDatabaseError, { name: file }: InventoryTable): SpecError {
+  return new SpecError('the table is not valid CSV', line === undefined ? { file } : { file, line })
 }
