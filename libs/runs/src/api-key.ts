@@ -7,6 +7,10 @@ const KEY_BYTES = 32
 const PREFIX = 'cxrlab_'
 const PATTERN = /^cxrlab_[A-Za-z0-9_-]{43}$/
 
+/** Names of keys and of their owners: they stand in logs, tables and file names. */
+export const KEY_WORD = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/
+export const KEY_WORD_RULE = '1 to 63 letters, digits, ".", "_", "@" and "-"'
+
 /** A new key of 256 random bits, to be shown once. */
 export function newApiKey(): string {
   return `${PREFIX}${randomBytes(KEY_BYTES).toString('base64url')}`

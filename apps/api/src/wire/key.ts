@@ -1,9 +1,8 @@
 import { z } from 'zod'
-import { API_ROLES, type ApiKey } from '#libs/runs'
+import { API_ROLES, type ApiKey, KEY_WORD, KEY_WORD_RULE } from '#libs/runs'
 import { isoTime, wireTime } from './common.ts'
 
-const word = (what: string) =>
-  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/, `${what}: 1 to 63 letters, digits, ".", "_", "@" and "-"`)
+const word = (what: string) => z.string().regex(KEY_WORD, `${what}: ${KEY_WORD_RULE}`)
 
 export const newKeySchema = z
   .strictObject({

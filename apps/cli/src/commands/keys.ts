@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Command, Option } from 'commander'
-import { API_ROLES, type ApiRole, hashApiKey, newApiKey } from '#libs/runs'
+import { API_ROLES, type ApiRole, hashApiKey, KEY_WORD, KEY_WORD_RULE, newApiKey } from '#libs/runs'
 import { parseAnswer } from '../client/api-client.ts'
 import { collectPages } from '../client/pages.ts'
 import { auditEventSchema, createdKeySchema, keySchema } from '../client/wire.ts'
@@ -11,7 +11,6 @@ import { type Context, printAnswer } from './context.ts'
 import { positiveInt } from './runs.ts'
 
 const MOST_KEYS = 10_000
-const WORD = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/
 
 interface NewKey {
   readonly name: string
@@ -73,7 +72,7 @@ async function createDirectly({ config }: Context, { name, owner, role }: NewKey
     throw new CliError('usage', EXIT.usage, '--direct writes to the database of DATABASE_URL, which is not set')
   }
   for (const [flag, word] of Object.entries({ '--name': name, '--owner': owner })) {
-    if (!WORD.test(word)) throw new CliError('usage', EXIT.usage, `${flag}: 1 to 63 letters, digits, ".", "_", "@" and "-"`)
+    if (!KEY_WORD.test(word)) throw new CliError('usage', EXIT.usage, `${flag}: ${KEY_WORD_RULE}`)
   }
   // Loaded here alone: the database's client would double the start of every other command.
   const { assertSchema, openRunStore } = await import('#libs/run-store')
