@@ -85,6 +85,7 @@ describe.each(['onnx', ...(hasTensorflow ? ['tensorflow'] : [])])(
           expect(found.meta).toEqual(expected.meta)
         }
       },
+      180_000,
     )
   },
 )
