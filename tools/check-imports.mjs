@@ -30,6 +30,7 @@ export const OWNED_PACKAGES = [
   { pattern: /^(bullmq|ioredis)(\/|$)/, owners: ['libs/queueing'] },
   { pattern: /^@prisma\/(client|adapter-pg)(\/|$)/, owners: ['libs/run-store'] },
   { pattern: /^@aws-sdk\//, owners: ['libs/artifacts'] },
+  { pattern: /^@duckdb\//, owners: ['libs/datasets'] },
   { pattern: /^@tensorflow\//, owners: ['libs/msn', 'libs/engine'] },
   { pattern: /^(fastify|fastify-[a-z-]+|@fastify\/[a-z-]+)(\/|$)/, owners: ['apps/api'] },
 ]

@@ -50,8 +50,8 @@ export async function loadSplit(database: TableDatabase, table: InventoryTable, 
 
 /**
  * Table `split` of rule `icu`: of the patients with an ICU stay, a share of `validationFraction` and one of .2 are drawn for
- * validation and test; all other patients train, those without an ICU stay among them. It is how the paper's authors split
- * MIMIC-CXR (70 : 10 : 20 of the ICU patients), with a draw of our own.
+ * validation and test; all other patients train, those without an ICU stay among them. The paper's authors split
+ * MIMIC-CXR by this rule; shares and draw are ours.
  * @throws SpecError where there are too few ICU patients for three splits.
  */
 export async function icuSplit(
