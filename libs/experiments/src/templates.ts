@@ -38,7 +38,9 @@ class ProblemCollector {
   /** The spec, as a list of one, or no spec. `group`: specs that share one general override. */
   take<S>(group: string, resolved: LayeredResult<S>): readonly S[] {
     for (const problem of resolved.problems) this.#add(problem)
-    this.#unused.set(group, [...(this.#unused.get(group) ?? []), resolved.unused])
+    const ofGroup = this.#unused.get(group)
+    if (ofGroup) ofGroup.push(resolved.unused)
+    else this.#unused.set(group, [resolved.unused])
     return resolved.spec === null ? [] : [resolved.spec]
   }
 
