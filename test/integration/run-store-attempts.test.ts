@@ -272,6 +272,9 @@ describe('the database', () => {
     ],
     ['a wish for a run that has no worker', 'run_desired_only_while_running', `UPDATE run SET desired = 'cancel' WHERE id = $1`],
     ['a run that waits for itself', 'edge_is_no_loop', `INSERT INTO edge VALUES ($1, $1)`],
+    ['an edge to nowhere', 'edge_leads_up', `INSERT INTO edge VALUES ($1, 'nobody')`],
+    ['a grid that wants a run that is not there', 'grid_run_is_known', `INSERT INTO grid_run SELECT id, $1 || 'x' FROM grid`],
+    ['a run that is deleted', 'run_is_kept', `DELETE FROM run WHERE id = $1`],
   ])('refuses %s, whatever the code does', async (_what, constraint, statement) => {
     const runId = await queuedRun()
     const error = await lab.sql(statement, [runId]).catch((caught) => caught)

@@ -1,4 +1,5 @@
 /** One database, as the stores see it: raw statements through Prisma, transactions with their events, notifications. */
+import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
@@ -39,8 +40,27 @@ const TRANSACTION = { maxWait: 10_000, timeout: 60_000 } as const
 const RECONNECT_MS = 500
 const RECENT_MS = 200
 
+const names = new Map<string, string>()
+
+/**
+ * Each session keeps the plan of a statement that it has seen: planning costs more than most of them. Not of those with optional
+ * conditions (the name is empty), whose plan must be made for the values given. The texts are constants of this lib, so their number is small.
+ */
+function statementName(sql: string): string {
+  let name = names.get(sql)
+  if (name === undefined) {
+    name = sql.includes('IS NULL OR') ? '' : createHash('sha256').update(sql).digest('base64url')
+    names.set(sql, name)
+  }
+  return name
+}
+
 export function openDatabase({ databaseUrl, poolSize }: DatabaseOptions): Database {
-  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl, max: poolSize }) })
+  const adapter = new PrismaPg(
+    { connectionString: databaseUrl, max: poolSize },
+    { statementNameGenerator: ({ sql }) => statementName(sql) },
+  )
+  const prisma = new PrismaClient({ adapter })
   const listener = new Listener(databaseUrl)
   return {
     rows: (sql, ...params) => prisma.$queryRawUnsafe(sql, ...params),

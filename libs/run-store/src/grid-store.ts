@@ -14,7 +14,7 @@ import { moveInLine } from './control/priority.ts'
 import { resumeRuns } from './control/resume.ts'
 import type { Database, Sql, Tx } from './database.ts'
 import { insertGrid, insertRuns } from './insert-grid.ts'
-import { queueRuns, recordEvent } from './moves.ts'
+import { makeFirstAttempts, queueRuns, recordEvent } from './moves.ts'
 import { restoreRuns } from './restore.ts'
 import { type ExistingRun, planSubmission, type Submission } from './submission.ts'
 import { takeSubmitTurn } from './submit-turn.ts'
@@ -62,10 +62,10 @@ async function submit(tx: Tx, input: SubmitGrid): Promise<SubmittedGrid> {
   // A grid that is known and retries nothing changes nothing: no row needs to be held.
   const submission = await decide(tx, input, known && !request.retryFailed ? EXISTING : LOCK_EXISTING)
   if (!known) {
-    await insertRuns(tx, submission.newRuns, request)
+    await insertRuns(tx, submission.newRuns, new Set(submission.readyNew), request)
     await insertGrid(tx, gridId, owner, request, plan)
   }
-  if (!known || submission.retried.length > 0) await moveRuns(tx, gridId, input, submission)
+  if (!known || submission.retried.length > 0) await moveRuns(tx, gridId, known, input, submission)
   if (idempotencyKey !== null && !keyKnown) {
     await tx.rows(
       'INSERT INTO idempotency_key (owner, key, request_hash, grid_id) VALUES ($1::text, $2::text, $3::text, $4::text)',
@@ -78,25 +78,37 @@ async function submit(tx: Tx, input: SubmitGrid): Promise<SubmittedGrid> {
   return answer(input, gridId, !known, submission)
 }
 
-async function moveRuns(tx: Tx, gridId: string, { plan, request }: SubmitGrid, submission: Submission): Promise<void> {
+async function moveRuns(
+  tx: Tx,
+  gridId: string,
+  known: boolean,
+  { plan, request }: SubmitGrid,
+  submission: Submission,
+): Promise<void> {
   const ids = plan.runs.map(({ id }) => id)
   recordEvent(tx, { type: 'grid.submitted', gridId, data: { points: plan.points.length, ...submission.runs } })
-  await tx.rows(
-    'UPDATE grid SET cancelled_at = NULL, paused_at = NULL WHERE id = $1::text AND (cancelled_at IS NOT NULL OR paused_at IS NOT NULL)',
-    gridId,
-  )
-  const raised = await tx.rows<{ id: string; state: RunState }>(JOIN_RUNS, ids, request.priority)
+  if (known)
+    await tx.rows(
+      'UPDATE grid SET cancelled_at = NULL, paused_at = NULL WHERE id = $1::text AND (cancelled_at IS NOT NULL OR paused_at IS NOT NULL)',
+      gridId,
+    )
+  if (submission.runs.joined + submission.runs.retried > 0) await joinRuns(tx, ids, request.priority)
+  // The newest wish counts: what somebody paused goes on for the grid that wants it now.
+  if (submission.paused.length > 0) await resumeRuns(tx, submission.paused)
+  await restoreRuns(tx, submission.retried)
+  await makeFirstAttempts(tx, submission.readyNew)
+  await queueRuns(tx, submission.readyRetried)
+  for (const { draft, failedRoot } of submission.newRuns) {
+    if (failedRoot) recordEvent(tx, { type: 'run.upstream-failed', runId: draft.id, data: { root: failedRoot.id } })
+  }
+}
+
+async function joinRuns(tx: Tx, runIds: readonly string[], priority: number): Promise<void> {
+  const raised = await tx.rows<{ id: string; state: RunState }>(JOIN_RUNS, [...runIds], priority)
   await moveInLine(
     tx,
     raised.flatMap(({ id, state }) => (state === 'queued' ? [id] : [])),
   )
-  // The newest wish counts: what somebody paused goes on for the grid that wants it now.
-  if (submission.paused.length > 0) await resumeRuns(tx, submission.paused)
-  await restoreRuns(tx, submission.retried)
-  await queueRuns(tx, submission.ready)
-  for (const { draft, failedRoot } of submission.newRuns) {
-    if (failedRoot) recordEvent(tx, { type: 'run.upstream-failed', runId: draft.id, data: { root: failedRoot.id } })
-  }
 }
 
 async function decide(sql: Sql, { plan, request }: SubmitGrid, query: string): Promise<Submission> {

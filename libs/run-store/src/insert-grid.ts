@@ -21,14 +21,17 @@ function levelOf({ kind, spec }: RunDraft): number {
 /** Rows a statement: bounds the size of one parameter to a few MB. */
 const ROWS_A_STATEMENT = 2000
 
-// In: runs as JSON in plan order, so that `seq` follows it. A run is born blocked, or ended under a failed root.
+// In: runs as JSON in plan order, so that `seq` follows it. A run is born blocked, queued where nothing is above it that it waits
+// for, or ended under a failed root.
 const INSERT_RUNS = `
   INSERT INTO run (id, kind, level, state, spec, semantics, title, dataset_name, dataset_fingerprint, resource_class, priority,
-    root_run_id, message, ended_at)
-  SELECT r.id, r.kind, r.level, CASE WHEN r.root IS NULL THEN 'blocked' ELSE 'upstream-failed' END, r.spec, r.semantics, r.title,
-    r.dataset, r.fingerprint, r.class, $2::int, r.root, r.message, CASE WHEN r.root IS NULL THEN NULL ELSE clock_timestamp() END
+    root_run_id, message, queued_at, ended_at)
+  SELECT r.id, r.kind, r.level, r.state, r.spec, r.semantics, r.title,
+    r.dataset, r.fingerprint, r.class, $2::int, r.root, r.message,
+    CASE WHEN r.state = 'queued' THEN clock_timestamp() END, CASE WHEN r.root IS NULL THEN NULL ELSE clock_timestamp() END
   FROM jsonb_to_recordset($1::jsonb) AS r(n int, id text, kind text, level smallint, spec jsonb, semantics int, title text,
-    dataset text, fingerprint text, root text, message text, class text)
+    dataset text, fingerprint text, root text, message text, class text,
+    state text)
   ORDER BY r.n`
 
 const INSERT_EDGES = `
@@ -44,13 +47,20 @@ const INSERT_POINTS = `
   SELECT $1::text, (p.value->>'index')::int, p.value->>'evaluate', p.value->>'pretrain', p.value
   FROM jsonb_array_elements($2::jsonb) AS p(value)`
 
-export async function insertRuns(tx: Tx, runs: readonly NewRun[], request: GridRequest): Promise<void> {
+/** `ready`: those that are born queued; the caller makes their attempts in the same transaction. */
+export async function insertRuns(
+  tx: Tx,
+  runs: readonly NewRun[],
+  ready: ReadonlySet<string>,
+  request: GridRequest,
+): Promise<void> {
   const { priority, resourceClass } = request
   const rows = runs.map(({ draft, failedRoot }, n) => ({
     n,
     id: draft.id,
     kind: draft.kind,
     level: levelOf(draft),
+    state: failedRoot ? 'upstream-failed' : ready.has(draft.id) ? 'queued' : 'blocked',
     class: draft.kind === 'prepare' ? PREPARE_CLASS : resourceClass,
     spec: draft.spec,
     semantics: draft.semantics,

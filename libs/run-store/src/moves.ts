@@ -23,16 +23,11 @@ export const urgency = (run: string): string => `(101 - ${run}.priority) * 4 + 3
 
 // In: run ids, delay in ms, micro-batch (null: as in the attempt before). Locks: the runs (taken by the caller in order before).
 // The attempt counts for the most urgent live grid that wants the run.
-const QUEUE_RUNS = `
-  WITH moved AS (
-    UPDATE run SET state = 'queued', queued_at = clock_timestamp(), ended_at = NULL, message = NULL, root_run_id = NULL, desired = 'run',
-      progress_done = NULL, progress_total = NULL, progress_unit = NULL
-    WHERE id = ANY($1::text[]) AND state = ANY($3::text[])
-    RETURNING id, level, priority, resource_class
-  ), made AS (
+const MAKE_ATTEMPTS = `
+  made AS (
     INSERT INTO attempt (id, run_id, number, state, resource_class, queue_priority, not_before, micro_batch, owner, grid_id)
     SELECT gen_random_uuid()::text, m.id, 1 + COALESCE(last.number, 0), 'waiting', m.resource_class, ${urgency('m')},
-      clock_timestamp() + make_interval(secs => $2::float8 / 1000), COALESCE($4::int, last.micro_batch),
+      clock_timestamp() + make_interval(secs => $2::float8 / 1000), COALESCE($3::int, last.micro_batch),
       COALESCE(wants.owner, 'local'), COALESCE(wants.id, '')
     FROM moved m
     LEFT JOIN LATERAL (
@@ -49,6 +44,20 @@ const QUEUE_RUNS = `
   )
   SELECT id AS attempt_id, run_id FROM made`
 
+const QUEUE_RUNS = `
+  WITH moved AS (
+    UPDATE run SET state = 'queued', queued_at = clock_timestamp(), ended_at = NULL, message = NULL, root_run_id = NULL, desired = 'run',
+      progress_done = NULL, progress_total = NULL, progress_unit = NULL
+    WHERE id = ANY($1::text[]) AND state = ANY($4::text[])
+    RETURNING id, level, priority, resource_class
+  ), ${MAKE_ATTEMPTS}`
+
+// For runs that were born queued in this transaction.
+const FIRST_ATTEMPTS = `
+  WITH moved AS (
+    SELECT id, level, priority, resource_class FROM run WHERE id = ANY($1::text[]) AND state = 'queued'
+  ), ${MAKE_ATTEMPTS}`
+
 /** The caller has made sure that all upstreams succeeded. Gives the runs that moved. */
 export async function queueRuns(
   tx: Sql,
@@ -56,13 +65,27 @@ export async function queueRuns(
   options: { readonly notBeforeMs?: number; readonly microBatch?: number | null } = {},
 ): Promise<string[]> {
   if (runIds.length === 0) return []
-  const made = await tx.rows<{ attempt_id: string; run_id: string }>(
+  const made = await tx.rows<MadeAttempt>(
     QUEUE_RUNS,
     [...runIds],
     options.notBeforeMs ?? 0,
-    statesBefore('queued'),
     options.microBatch ?? null,
+    statesBefore('queued'),
   )
+  return announce(tx, made)
+}
+
+/** Runs that were inserted as queued get their first attempts. */
+export async function makeFirstAttempts(tx: Sql, runIds: readonly string[]): Promise<void> {
+  if (runIds.length > 0) await announce(tx, await tx.rows<MadeAttempt>(FIRST_ATTEMPTS, [...runIds], 0, null))
+}
+
+interface MadeAttempt {
+  readonly attempt_id: string
+  readonly run_id: string
+}
+
+async function announce(tx: Sql, made: readonly MadeAttempt[]): Promise<string[]> {
   for (const { attempt_id, run_id } of made) recordEvent(tx, { type: 'run.queued', runId: run_id, attemptId: attempt_id })
   if (made.length > 0) await tx.rows(`SELECT pg_notify('cxrlab_outbox', '')::text`)
   return made.map(({ run_id }) => run_id)

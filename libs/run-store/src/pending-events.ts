@@ -12,10 +12,13 @@ export interface PendingEvent {
 }
 
 const INSERT = `
+  WITH written AS (
   INSERT INTO event (type, run_id, grid_id, attempt_id, data)
   SELECT e.value->>'type', e.value->>'run_id', e.value->>'grid_id', e.value->>'attempt_id', COALESCE(e.value->'data', '{}'::jsonb)
   FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS e(value, n)
-  ORDER BY e.n`
+  ORDER BY e.n
+  )
+  SELECT pg_notify('cxrlab_event', '')::text`
 
 export async function flushEvents(tx: Sql & { readonly pendingEvents: PendingEvent[] }): Promise<void> {
   const events = tx.pendingEvents.splice(0)
@@ -29,5 +32,4 @@ export async function flushEvents(tx: Sql & { readonly pendingEvents: PendingEve
   }))
   await tx.rows(`SELECT pg_advisory_xact_lock(${ADVISORY_LOCKS.events})::text`)
   await tx.rows(INSERT, JSON.stringify(records))
-  await tx.rows(`SELECT pg_notify('cxrlab_event', '')::text`)
 }

@@ -19,8 +19,9 @@ export interface Submission {
   /** Upstream before downstream. */
   readonly newRuns: readonly NewRun[]
   readonly retried: readonly string[]
-  /** New and retried runs whose upstreams have all succeeded: they can be queued. */
-  readonly ready: readonly string[]
+  /** Of the new and of the retried runs those whose upstreams have all succeeded: they can be queued. */
+  readonly readyNew: readonly string[]
+  readonly readyRetried: readonly string[]
   /** Runs that somebody paused: they go on. */
   readonly paused: readonly string[]
   /** Runs that failed or were cancelled before and stay so. */
@@ -53,11 +54,15 @@ export function planSubmission(plan: GridPlan, existing: ReadonlyMap<string, Exi
     return root === undefined ? null : { id: root, message: rootMessage(drafts.get(root), root, existing.get(root)?.state) }
   }
   const withFate = (fate: Fate) => plan.runs.filter(({ id }) => fates.get(id) === fate)
-  const moving = [...withFate('new'), ...withFate('retried')]
+  const ready = (fate: Fate) =>
+    withFate(fate)
+      .filter(({ upstream }) => upstream.every(isDone))
+      .map(({ id }) => id)
   return {
     newRuns: withFate('new').map((draft) => ({ draft, failedRoot: failedRoot(draft.id) })),
     retried: withFate('retried').map(({ id }) => id),
-    ready: moving.filter(({ upstream }) => upstream.every(isDone)).map(({ id }) => id),
+    readyNew: ready('new'),
+    readyRetried: ready('retried'),
     paused: plan.runs.flatMap(({ id }) => (existing.get(id)?.state === 'paused' ? [id] : [])),
     leftFailed: retryFailed
       ? 0

@@ -40,11 +40,12 @@ const SCOPE = `
 
 // After the lock, in a statement of its own: a grid that was submitted meanwhile counts.
 const WANTED = `
-  SELECT r.id, r.state, r.desired, (
-    SELECT count(*)::int FROM grid_run gr JOIN grid g ON g.id = gr.grid_id
-    WHERE gr.run_id = r.id AND g.cancelled_at IS NULL AND ($2::boolean OR g.paused_at IS NULL)
-  ) AS wanted
-  FROM run r WHERE r.id = ANY($1::text[]) ORDER BY r.id`
+  SELECT r.id, r.state, r.desired, COALESCE(w.wanted, 0) AS wanted
+  FROM run r LEFT JOIN (
+    SELECT gr.run_id, count(*)::int AS wanted FROM grid_run gr JOIN grid g ON g.id = gr.grid_id
+    WHERE gr.run_id = ANY($1::text[]) AND g.cancelled_at IS NULL AND ($2::boolean OR g.paused_at IS NULL) GROUP BY gr.run_id
+  ) AS w ON w.run_id = r.id
+  WHERE r.id = ANY($1::text[]) ORDER BY r.id`
 
 /** Locks the runs and all that hangs on them, in one statement, so that no later lock breaks the order. In the order of ids. */
 export async function lockSelected(
