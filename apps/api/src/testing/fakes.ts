@@ -1,12 +1,8 @@
-/** In-memory ports for the tests of the routes: they remember what was written and answer from plain lists. */
-import { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import { type GarbageOptions, type GarbageReport, ObjectNotFoundError } from '#libs/artifacts'
+import type { GarbageOptions } from '#libs/artifacts'
 import type { DatasetAddress, DatasetCheck } from '#libs/datasets'
 import type { RunKind } from '#libs/experiments'
 import {
-  type ControlAction,
-  type ControlOutcome,
   type DatasetStore,
   type GridResultRow,
   type GridStore,
@@ -16,11 +12,8 @@ import {
   type LedgerRow,
   type RegisteredDataset,
   RUN_STATES,
-  type RunControl,
   type RunDetail,
-  type RunSelector,
   type RunState,
-  type SeriesReader,
   type StateCounts,
   type StoredMetric,
   type SubmitGrid,
@@ -31,22 +24,8 @@ import { createLogger, createRegistry } from '#libs/telemetry'
 import { compare } from '../comparison/compare.ts'
 import type { ApiDeps, ApiOptions } from '../deps.ts'
 import { type FakeAccess, fakeAccess, paged } from './fake-access.ts'
-
-const NO_GARBAGE: GarbageReport = {
-  objects: 0,
-  sizeBytes: 0,
-  garbage: {
-    'unknown-run': { objects: 0, sizeBytes: 0 },
-    'unwanted-run': { objects: 0, sizeBytes: 0 },
-    unreferenced: { objects: 0, sizeBytes: 0 },
-  },
-  unfinished: { count: 0, sizeBytes: 0 },
-  deleted: 0,
-  unrecognised: 0,
-  doubtfulRuns: [],
-  complete: true,
-  sample: [],
-}
+import { type Acted, fakeControl, fakeSeries } from './fake-control.ts'
+import { fakeObjects, NO_GARBAGE } from './fake-objects.ts'
 
 const EMPTY_CHECK: DatasetCheck = {
   problem: null,
@@ -144,7 +123,7 @@ export interface FakeLab {
   readonly files: Map<string, Buffer>
   /** Addresses of objects; without one the store is as a folder. */
   readonly presigned: Map<string, string>
-  readonly acted: { readonly action: ControlAction; readonly selector: RunSelector; readonly priority?: number }[]
+  readonly acted: Acted[]
   /** Makes every question to the store fail. */
   breakStore(error: Error): void
   /** What the next submissions throw. */
@@ -181,7 +160,7 @@ export function fakeLab(): FakeLab {
     collections: [] as FakeLab['collections'][number][],
     presigned: new Map<string, string>(),
     files: new Map([[`runs/${RUN_ID}/pack/index.json`, Buffer.from('{"a":1}')]]),
-    acted: [] as FakeLab['acted'][number][],
+    acted: [] as Acted[],
   }
   const failures: { store?: Error; submit?: Error } = {}
   const wakers = new Set<() => void>()
@@ -192,12 +171,12 @@ export function fakeLab(): FakeLab {
     grids: fakeGrids(state, failures),
     datasets: fakeDatasets(state),
     reader,
-    control: fakeControl(state),
+    control: fakeControl(state.acted, state.runs),
     workers: { workers: async () => state.workers },
-    series: fakeSeries(state),
+    series: fakeSeries(state.metrics),
     apiKeys: access.keys,
     audit: access.audit,
-    objectStore: fakeObjects(state),
+    objectStore: fakeObjects(state.files, state.presigned),
     collectGarbage: async (options) => {
       state.collections.push(options)
       return { ...NO_GARBAGE, deleted: options.dryRun ? 0 : 3 }
@@ -259,61 +238,6 @@ function fakeDatasets({ registered }: State): DatasetStore {
     },
     dataset: async (name) => registered.find((dataset) => dataset.name === name),
     datasets: async () => registered,
-  }
-}
-
-/** Every run changes at once; `acted` remembers what was asked for. */
-function fakeControl({ acted, runs }: State): RunControl {
-  const act =
-    (action: ControlAction) =>
-    async (selector: RunSelector, priority?: number): Promise<ControlOutcome> => {
-      acted.push({ action, selector, ...(priority !== undefined && { priority }) })
-      const refusals = runs
-        .filter(({ state }) => state === 'failed')
-        .map(({ id, state }) => ({ runId: id, state, reason: 'wrong-state' as const }))
-      return { matched: runs.length, changed: runs.length - refusals.length, asked: 0, refused: refusals.length, refusals }
-    }
-  return {
-    pause: act('pause'),
-    resume: act('resume'),
-    cancel: act('cancel'),
-    retry: act('retry'),
-    setPriority: act('priority'),
-  }
-}
-
-/** One bucket a stored point. */
-function fakeSeries({ metrics }: State): SeriesReader {
-  return {
-    metricNames: async () => [...new Set(metrics.map(({ name }) => name))].sort(),
-    series: async (_runId, { name, buckets, fromStep = 0, toStep = Number.POSITIVE_INFINITY }) =>
-      metrics
-        .filter((point) => point.name === name && point.step >= fromStep && point.step <= toStep)
-        .slice(0, buckets)
-        .map(({ step, value }) => ({ fromStep: step, toStep: step, count: 1, min: value, max: value, mean: value })),
-    stepTimes: async () => undefined,
-    // The place in the list is the cursor.
-    pointsAfter: async (_runId, { after, limit }) =>
-      metrics
-        .slice(Number(after), Number(after) + limit)
-        .map((point, i) => ({ ...point, attempt: 1, seq: after + BigInt(i + 1) })),
-  }
-}
-
-function fakeObjects({ files, presigned }: State): ApiDeps['objectStore'] {
-  return {
-    get: async (key) => files.get(key) ?? Promise.reject(new ObjectNotFoundError(key)),
-    presignGet: async (key) => presigned.get(key) ?? null,
-    async *list(prefix) {
-      for (const [key, bytes] of files) if (key.startsWith(prefix)) yield { key, sizeBytes: bytes.length, modifiedAt: START }
-    },
-    head: async (key) => (files.has(key) ? { key, sizeBytes: files.get(key)?.length ?? 0, modifiedAt: START } : undefined),
-    stream: async (key) => Readable.from([files.get(key) ?? Buffer.alloc(0)]),
-    put: async (key, body) => {
-      if (!(body instanceof Uint8Array)) throw new Error('the api stores whole files')
-      files.set(key, Buffer.from(body))
-      return { sha256: '', sizeBytes: body.byteLength }
-    },
   }
 }
 
