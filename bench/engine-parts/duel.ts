@@ -25,6 +25,8 @@ interface TorchReady {
   readonly version: string
   readonly variants: readonly string[]
   readonly peakMiB: Readonly<Record<string, number>>
+  /** Variants that cannot run here, and why. */
+  readonly leftOut: Readonly<Record<string, string>>
 }
 
 interface Contender {
@@ -100,7 +102,8 @@ async function torchContenders(given: Duel, peers: Peer<unknown>[], notes: strin
     return []
   }
   peers.push(torch)
-  const { version, variants, peakMiB } = torch.ready
+  const { version, variants, peakMiB, leftOut } = torch.ready
+  for (const [variant, reason] of Object.entries(leftOut)) notes.push(`torch ${variant}: ${reason}`)
   return variants.map((request) => {
     const title = `torch ${version} ${request}`
     return { title, peer: torch, request, samples: [], startUpMs: null, peakMiB: peakMiB[request] ?? 0 }
