@@ -60,6 +60,15 @@ describe('every route', () => {
     },
   )
 
+  it('that is open asks no database who it is', async () => {
+    const { app, lab } = await appOnFakes(keyed)
+    lab.access.keys.findByHash = async () => Promise.reject(new Error('connection refused'))
+    const headers = bearer(newApiKey())
+    expect((await app.inject({ url: '/healthz', headers })).statusCode).toBe(200)
+    const guardedAnswer = await app.inject({ url: '/v1/runs', headers })
+    expect(guardedAnswer.json()).toMatchObject({ status: 500, code: 'internal' })
+  })
+
   it('stops the start where it says no role, or changes something without a name', async () => {
     for (const config of [undefined, { role: 'read' as const }]) {
       const app = await buildApp(fakeLab().deps, TEST_OPTIONS)

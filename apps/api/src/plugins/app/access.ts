@@ -26,7 +26,9 @@ export default fp<AccessOptions>(async (app, { keys, auth }) => {
   app.addHook('onReady', async () => routes.forEach(checkRoute))
 
   app.addHook('onRequest', async (request) => {
-    request.actor = auth === 'off' ? LOCAL_ACTOR : await actorOf(request)
+    if (auth === 'off') request.actor = LOCAL_ACTOR
+    // Probes are answered without the database, whatever they carry.
+    else if (request.routeOptions.config.role !== 'open') request.actor = await actorOf(request)
   })
 
   app.addHook('preParsing', async (request, reply) => {
