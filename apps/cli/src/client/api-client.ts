@@ -112,7 +112,8 @@ async function problemOf(response: Response, base: string): Promise<CliError> {
     )
   }
   const { status, code, detail, errors } = parsed.data
-  return new ApiProblemError(status, code, detail, errors)
+  const hint = status === 401 ? ' (CXRLAB_API_KEY)' : ''
+  return new ApiProblemError(status, code, `${detail}${hint}`, errors)
 }
 
 function parseJson(text: string): unknown {

@@ -105,11 +105,11 @@ describe('workers, keys and audit', () => {
     })
     expect(out).toMatch(/w1 +gpu +tensorflow +alive +1\/2 +abcdefabcdef pretrain msn/)
     expect(out).toContain('gone since 2026-01-01')
-    const event = { at: 't', actor: 'ann/cli', action: 'run.cancel', subject: RUN, data: { status: 200 } }
+    const event = { at: 't', actor: 'ann/cli', action: 'run.cancel', subject: RUN, data: { changed: 2, kind: null, status: 200 } }
     const audit = await cli(['audit', '--action', 'run.cancel'], {
       'GET /v1/audit?limit=50&action=run.cancel': { body: { items: [event], nextCursor: null } },
     })
-    expect(audit.out).toMatch(/ann\/cli +run.cancel +abcdefabcdef +status 200/)
+    expect(audit.out).toMatch(/ann\/cli +run.cancel +abcdefabcdef +status 200, changed 2$/m)
   })
 
   it('make a key, which alone goes to standard output, and revoke it', async () => {
@@ -133,6 +133,7 @@ describe('workers, keys and audit', () => {
     expect(code).toBe(EXIT.refused)
     expect(seen[0]?.headers.authorization).toBe('Bearer cxrlab_secret')
     expect(err + out).not.toContain('secret')
+    expect(err).toContain('CXRLAB_API_KEY')
     expect((await cli(['grids'])).seen[0]?.headers.authorization).toBeUndefined()
   })
 })

@@ -30,6 +30,14 @@ export function renderKeys(keys: readonly Key[]): string {
   return renderRows(['key', 'owner', 'name', 'role', 'created', 'last used', ''], rows)
 }
 
+/** Status first; what is null does not apply. */
+function outcome({ status, ...rest }: AuditEvent['data']): string {
+  return Object.entries({ status, ...rest })
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
+}
+
 export function renderAudit(events: readonly AuditEvent[]): string {
   if (events.length === 0) return 'nothing was changed yet'
   const rows = events.map(({ at, actor, action, subject, data }) => [
@@ -37,9 +45,7 @@ export function renderAudit(events: readonly AuditEvent[]): string {
     actor,
     action,
     subject.length > 36 ? shortId(subject) : subject,
-    Object.entries(data)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(', '),
+    outcome(data),
   ])
   return renderRows(['at', 'who', 'what', 'about', 'outcome'], rows)
 }
