@@ -143,6 +143,10 @@ describe.each(QUEUES)('with the queue on %s', (queue) => {
     const runs = await runGrid('good')
     expect(runs, JSON.stringify(await api.get('/v1/runs?grid=on-good'))).toMatchObject({ succeeded: 3 })
     expect((await fetch(`${lab.apiUrl}/v1/datasets/good/check`)).status).toBe(200)
+    const { items } = (await api.get('/v1/runs?grid=on-good&kind=evaluate')) as { items: { id: string }[] }
+    const comparison = await api.get(`/v1/compare?first=${items[0]?.id}&second=${items[0]?.id}&resamples=20`)
+    expect(comparison).toMatchObject({ rows: [{ label: 'macro', difference: 0, p: 1 }, {}, {}, {}] })
+    expect(JSON.stringify(comparison)).not.toMatch(MARKS)
   }, 240_000)
 
   it('meets every kind of wrong record', async () => {
