@@ -34,6 +34,11 @@ export interface Database extends Sql {
 export interface DatabaseOptions {
   readonly databaseUrl: string
   readonly poolSize: number
+  /**
+   * A transaction whose client says nothing for so long is ended by the server. Default 10,000: a process that freezes or is cut off
+   * in the middle of one would keep its locks, and the sweep of leases, which needs them, would wait for it for ever.
+   */
+  readonly idleTransactionMs?: number
 }
 
 const TRANSACTION = { maxWait: 10_000, timeout: 60_000 } as const
@@ -55,9 +60,9 @@ function statementName(sql: string): string {
   return name
 }
 
-export function openDatabase({ databaseUrl, poolSize }: DatabaseOptions): Database {
+export function openDatabase({ databaseUrl, poolSize, idleTransactionMs = 10_000 }: DatabaseOptions): Database {
   const adapter = new PrismaPg(
-    { connectionString: databaseUrl, max: poolSize },
+    { connectionString: databaseUrl, max: poolSize, idle_in_transaction_session_timeout: idleTransactionMs },
     { statementNameGenerator: ({ sql }) => statementName(sql) },
   )
   const prisma = new PrismaClient({ adapter })
