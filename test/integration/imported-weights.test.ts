@@ -71,6 +71,15 @@ describe('imported weights', () => {
       async () => importedSpec((await storeImported(lab.store, timmFile().bytes)).sha256, { imagePx: 64 }),
       'the file has pos_embed of shape [1,17,48], vit-tiny has [1,65,48]',
     ],
+    [
+      'states another number of heads',
+      async () => {
+        const { tensors } = timmFile()
+        const bytes = encodeSafetensors(tensors, { format: 'pt', num_heads: '3' })
+        return importedSpec((await storeImported(lab.store, bytes)).sha256)
+      },
+      'states 3 heads, the spec 2',
+    ],
   ])('end as a spec error that names what is wrong where the file %s', async (_what, specOf, message) => {
     const run = await runChild(lab.storeUrl, pretrainAssignment('3c'.repeat(32), await specOf(), { upstream: [] }))
     expect(run.exit.code).toBe(64)

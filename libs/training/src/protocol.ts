@@ -39,7 +39,7 @@ export const assignmentSchema = z.strictObject({
     })
     .nullable(),
   checkpointEveryMs: z.int().positive(),
-  /** Images a trunk pass in place of the spec's own number, after memory ran out; null: as the spec says. The result is the same. */
+  /** Images a trunk pass in place of the spec's own number, after memory ran out; null: as the spec says. Results differ by rounding alone. */
   microBatch: z.int().positive().nullable().default(null),
 })
 export type AssignmentMessage = z.infer<typeof assignmentSchema>

@@ -27,7 +27,7 @@ export interface ImportedFile {
  * @throws ArtifactMismatchError that names what is wrong with the file; nothing is stored then
  */
 export async function storeImported(store: Pick<ObjectStore, 'head' | 'put'>, bytes: Uint8Array): Promise<ImportedFile> {
-  const sizes = timmSizes(decoded(bytes))
+  const sizes = timmSizes(decoded(bytes).tensors)
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   const key = importedKey(sha256)
   if (!(await store.head(key))) await store.put(key, bytes)
@@ -45,11 +45,20 @@ export async function loadImported(store: ObjectStore, { backbone, weights }: Im
   })
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   if (sha256 !== weights) throw new ArtifactMismatchError(`the imported file ${weights} has SHA-256 ${sha256}`)
-  return fromTimm(backbone, decoded(bytes))
+  const { tensors, metadata } = decoded(bytes)
+  // No tensor tells the number of heads; files that this lab exported do.
+  const { num_heads: heads } = metadata
+  if (heads !== undefined && Number(heads) !== backbone.heads) {
+    throw new ArtifactMismatchError(`${WHAT} states ${heads} heads, the spec ${backbone.heads}`)
+  }
+  return fromTimm(backbone, tensors)
 }
 
 const WHAT = 'the imported file'
-const decoded = (bytes: Uint8Array): NamedTensors => float32Tensors(decodeSafetensors(bytes, WHAT), WHAT)
+function decoded(bytes: Uint8Array): { tensors: NamedTensors; metadata: Readonly<Record<string, string>> } {
+  const file = decodeSafetensors(bytes, WHAT)
+  return { tensors: float32Tensors(file, WHAT), metadata: file.metadata }
+}
 
 /** @throws ArtifactMismatchError where a tensor that tells a size is missing or has no such shape */
 export function timmSizes(tensors: NamedTensors): TimmSizes {

@@ -8,7 +8,7 @@ import {
   type ObjectStore,
   readManifest,
 } from '#libs/artifacts'
-import type { EvaluateSpec, PretrainSpec, RunSpec } from '#libs/experiments'
+import { type EvaluateSpec, isTrainedPretrain, PRESET_NETWORK, type PretrainSpec, type RunSpec } from '#libs/experiments'
 import { ArtifactMismatchError, type NamedTensors, SpecError } from '#libs/training'
 import type { WeightsOrigin } from './describe.ts'
 import { type Network, timmBackbone } from './timm-layout.ts'
@@ -30,7 +30,7 @@ const CLASSIFIER = { data: 'classifier.safetensors', manifest: 'classifier.json'
 
 /**
  * @param pretrain the pretraining that an evaluation hangs on; null where `run` is a pretraining itself
- * @param network null: the one that the spec evaluates, or the target where there is one
+ * @param network null: the one that evaluations take: of an evaluation its own, of a pretraining that of the presets
  * @throws SpecError where the run has no weights to export, or no such network
  * @throws ArtifactMismatchError where a file is missing or damaged
  */
@@ -56,11 +56,11 @@ async function loadPretrained(
   { id, semantics, spec }: ExportedRun & { readonly spec: PretrainSpec },
   wanted: Network | null,
 ): Promise<LoadedWeights> {
-  const network = wanted ?? (hasTarget(spec) ? 'target' : 'online')
+  const network = wanted ?? PRESET_NETWORK[spec.method]
   if (network === 'target' && !hasTarget(spec)) {
     throw new SpecError(`method ${spec.method} has no target network`, { field: 'network' })
   }
-  const trains = 'epochs' in spec
+  const trains = isTrainedPretrain(spec)
   const { tensors } = await createCheckpointStore(store, id, semantics).load(trains ? 'best' : 'final')
   return {
     tensors: timmBackbone(spec.backbone, tensors, network),

@@ -51,7 +51,7 @@ export async function runAssignment(
   }
 }
 
-/** After memory ran out the assignment asks for smaller pieces than the spec; the result is the same. */
+/** After memory ran out the assignment asks for smaller pieces than the spec; results differ by rounding alone. */
 function withMicroBatch<S extends { readonly microBatch: number | null }>(spec: S, { microBatch }: AssignmentMessage): S {
   return microBatch === null ? spec : { ...spec, microBatch }
 }
