@@ -161,6 +161,20 @@ describe('the lease', () => {
     expect(await under.registry.expose()).toContain('cxrlab_attempts_total{kind="pretrain",ending="lost"} 1')
   })
 
+  it('that ends with its attempt is not lost: a heartbeat that crosses the end on the way does not count', async () => {
+    const under = await worker('succeed')
+    const end = under.store.end.bind(under.store)
+    under.store.end = async (ref, result) => {
+      const ended = await end(ref, result)
+      await under.store.nextCall('heartbeat')
+      await new Promise(setImmediate)
+      return ended
+    }
+    await under.queue.deliver('a1')
+    expect(await under.registry.expose()).toContain('cxrlab_attempts_total{kind="pretrain",ending="succeeded"} 1')
+    expect(under.log().filter(({ msg }) => msg === 'lease lost')).toEqual([])
+  })
+
   it('counts as lost when the database could not be asked for its whole length', async () => {
     const under = await worker('stubborn', { leaseMs: 1500 })
     const handled = under.queue.deliver('a1')

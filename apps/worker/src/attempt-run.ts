@@ -52,6 +52,7 @@ export class AttemptRun {
   /** Writes to the store, one after the other. */
   #writes: Promise<void> = Promise.resolve()
   #started = false
+  #isEnding = false
   #stop: StopReason | null = null
   #endClimb: () => void = () => {}
   #stallTimer: NodeJS.Timeout | undefined
@@ -139,6 +140,8 @@ export class AttemptRun {
       leaseMs,
       leasedAtMs,
       onLost: (why) => {
+        // The end is on its way and frees the lease: its own answer tells whether it was taken or refused.
+        if (why === 'taken' && this.#isEnding) return
         this.#logger.warn({ why }, 'lease lost')
         this.stop('lease-lost')
       },
@@ -180,6 +183,7 @@ export class AttemptRun {
   /** Again and again until the store takes or refuses it. A result that no database would take is a fault of the run's code. */
   async #writeEnd(result: AttemptResult): ReturnType<AttemptStore['end']> {
     const { store, assignment } = this.#options
+    this.#isEnding = true
     try {
       return await this.#persist(() => store.end(assignment, result))
     } catch (error) {
