@@ -74,6 +74,15 @@ export class UnsupportedOptionError extends Error {
   }
 }
 
+/** The engine computes something else than it should on this device: nothing that it trains would count. */
+export class SelfCheckError extends Error {
+  readonly code = 'self-check'
+  override readonly name = 'SelfCheckError'
+  constructor(engine: string, precision: string, what: string, value: number, known: number) {
+    super(`the ${engine} engine fails its self-check in ${precision}: ${what} is ${value}, not ${known}`)
+  }
+}
+
 /** The runtime failed in the middle of a step; the session keeps the state of the step before. */
 export class EngineRunError extends Error {
   readonly code = 'engine-run'

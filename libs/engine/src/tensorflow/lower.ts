@@ -1,9 +1,19 @@
 import type { StepSignature } from '#libs/msn'
 import { type Op, type Program, type ValueId, valueAt } from '../program.ts'
 import { inputName, outputName, type TracedStep } from '../trace/trace-step.ts'
-import { lowerOp } from './lowerings.ts'
+import { type Bfloat16Plan, FLOAT32_PLAN, planBfloat16 } from './bfloat16.ts'
+import { lowerOp, type Operand } from './lowerings.ts'
 import { NodeList } from './node-list.ts'
-import { type Attributes, attribute, encodeSavedModel, type FunctionDef, type NodeDef, type TfType } from './proto.ts'
+import { laterThan } from './order.ts'
+import {
+  type Attributes,
+  attribute,
+  encodeRewriters,
+  encodeSavedModel,
+  type FunctionDef,
+  type NodeDef,
+  type TfType,
+} from './proto.ts'
 
 /** A step as a SavedModel. Nodes are named by number, since TensorFlow restricts what a name may hold. */
 export interface TensorflowModel {
@@ -20,11 +30,27 @@ export interface TensorflowModel {
 }
 
 export interface LoweringOptions {
+  readonly precision: 'float32' | 'bfloat16'
   readonly xla: boolean
 }
 
 const FLOAT: Attributes = { dtype: attribute.type('float32') }
 const T_FLOAT: Attributes = { T: attribute.type('float32') }
+
+/**
+ * The passes have done what most of Grappler's rewriters do, and its composition of unary operations is slow: exp(x^2) took 4 times
+ * as long as both. What is wanted is the remapper, which gives products their bias.
+ */
+const REWRITERS = {
+  layoutOptimizer: 'OFF',
+  constantFolding: 'OFF',
+  arithmeticOptimization: 'OFF',
+  loopOptimization: 'OFF',
+  shapeOptimization: 'OFF',
+  commonSubgraphElimination: 'OFF',
+  metaOptimizerIterations: 'ONE',
+  remapping: 'ON',
+} as const
 
 /** Operations whose result may be a view of their first input's memory. */
 const VIEWS: ReadonlySet<Op['kind']> = new Set(['Identity', 'Barrier', 'Reshape', 'Slice', 'SplitV', 'Transpose', 'Cast', 'Tile'])
@@ -44,13 +70,17 @@ function viewsOfFeeds(program: Program): ReadonlySet<ValueId> {
 class StepFunction {
   readonly list = new NodeList()
   private readonly references = new Map<ValueId, string>()
+  /** The same in bfloat16, where a product gives or takes it. */
+  private readonly rounded = new Map<ValueId, string>()
   private readonly inputs: { name: string; type: TfType; from: string }[] = []
   private readonly outputs: { name: string; type: TfType; from: string }[] = []
   private readonly handles = new Map<string, string>()
   private readonly program: Program
+  private readonly plan: Bfloat16Plan
 
-  constructor(program: Program) {
+  constructor(program: Program, precision: LoweringOptions['precision']) {
     this.program = program
+    this.plan = precision === 'bfloat16' ? planBfloat16(program) : FLOAT32_PLAN
   }
 
   argument(from: string, type: TfType): string {
@@ -75,23 +105,55 @@ class StepFunction {
   reference(id: ValueId): string {
     const known = this.references.get(id)
     if (known !== undefined) return known
-    const { dtype, shape, literal } = valueAt(this.program, id)
-    if (literal === undefined) throw new RangeError(`the program uses value ${id} before it is computed`)
-    const made = this.list.constant(dtype, shape, literal)
+    const made = this.make(id)
     this.references.set(id, made)
     return made
   }
 
   compute(): void {
+    const waits = laterThan(this.program)
+    const delayed: { readonly from: number; readonly to: number; readonly wait: ValueId }[] = []
     for (const op of this.program.ops) {
+      const rounded = this.plan.computesInBfloat16(op)
+      const takesRounded = op.inputs.map((_, i) => rounded && this.plan.takesInBfloat16(op, i))
+      const from = this.list.nodes.length
       const results = lowerOp(op, {
         nodes: this.list,
-        inputs: op.inputs.map((id) => this.reference(id)),
-        inputValues: op.inputs.map((id) => valueAt(this.program, id)),
-        outputValues: op.outputs.map((id) => valueAt(this.program, id)),
+        inputs: op.inputs.map((id, i) => (takesRounded[i] ? this.roundedReference(id) : this.reference(id))),
+        inputValues: op.inputs.map((id, i) => this.operand(id, takesRounded[i]!)),
+        outputValues: op.outputs.map((id) => this.operand(id, rounded)),
       })
-      for (const [i, id] of op.outputs.entries()) this.references.set(id, results[i]!)
+      for (const [i, id] of op.outputs.entries()) (rounded ? this.rounded : this.references).set(id, results[i]!)
+      const wait = waits.get(op)
+      if (wait !== undefined) delayed.push({ from, to: this.list.nodes.length, wait })
     }
+    for (const { from, to, wait } of delayed) this.list.delay(from, this.computed(wait), to)
+  }
+
+  /** A reference to a value in whichever type it was computed. */
+  private computed(id: ValueId): string {
+    return this.rounded.get(id) ?? this.reference(id)
+  }
+
+  private operand(id: ValueId, rounded: boolean): Operand {
+    const { shape, dtype } = valueAt(this.program, id)
+    return { shape, dtype: rounded ? 'bfloat16' : dtype }
+  }
+
+  private make(id: ValueId): string {
+    const rounded = this.rounded.get(id)
+    if (rounded !== undefined) return this.list.cast(rounded, 'bfloat16', 'float32')
+    const { dtype, shape, literal } = valueAt(this.program, id)
+    if (literal === undefined) throw new RangeError(`the program uses value ${id} before it is computed`)
+    return this.list.constant(dtype, shape, literal)
+  }
+
+  private roundedReference(id: ValueId): string {
+    const known = this.rounded.get(id)
+    if (known !== undefined) return known
+    const made = this.list.cast(this.reference(id), 'float32', 'bfloat16')
+    this.rounded.set(id, made)
+    return made
   }
 
   /**
@@ -152,7 +214,7 @@ export function lowerToTensorflow(traced: TracedStep, signature: StepSignature, 
     return name
   }
   const { program } = traced
-  const step = new StepFunction(program)
+  const step = new StepFunction(program, options.precision)
   const initialised: string[] = []
   const numbered = (names: readonly string[]) => names.map((name, i) => [name, i] as const)
 
@@ -201,14 +263,14 @@ export function lowerToTensorflow(traced: TracedStep, signature: StepSignature, 
     Tout: attribute.types(outputs.map(() => 'float32')),
     f: attribute.function('step_function'),
     config: attribute.string(''),
-    config_proto: attribute.string(''),
+    config_proto: attribute.bytes(encodeRewriters(REWRITERS)),
     executor_type: attribute.string(''),
     ...(options.xla && { _XlaMustCompile: attribute.bool(true) }),
   })
   add('done', 'Identity', ['one', `^${call}`], T_FLOAT)
   // The second attribute keeps Grappler out of a body that XLA compiles: it would add operators that XLA refuses.
   const compiled = { _XlaMustCompile: attribute.bool(true), _tf_data_function: attribute.bool(true) }
-  const body = step.define('step_function', committed, options.xla ? compiled : {})
+  const body = step.define('step_function', committed, options.xla ? compiled : { _noinline: attribute.bool(true) })
   return {
     bytes: encodeSavedModel(nodes, [body], 'initialise'),
     state: Object.fromEntries(state),

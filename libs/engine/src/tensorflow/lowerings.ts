@@ -1,14 +1,20 @@
 /** How each operation of a program is written in TensorFlow operators. */
-import type { Op, OpAttributes, OpKind, OpOf, Value } from '../program.ts'
+import type { DType, Op, OpAttributes, OpKind, OpOf } from '../program.ts'
 import type { NodeList } from './node-list.ts'
 import { type Attributes, attribute } from './proto.ts'
 
-/** One operation with references to its operands and their values. */
+/** What the graph holds of a value. Products, and what moves numbers between them, may be bfloat16. */
+export interface Operand {
+  readonly shape: readonly number[]
+  readonly dtype: DType | 'bfloat16'
+}
+
+/** One operation with references to its operands. */
 export interface Site {
   readonly nodes: NodeList
   readonly inputs: readonly string[]
-  readonly inputValues: readonly Value[]
-  readonly outputValues: readonly Value[]
+  readonly inputValues: readonly Operand[]
+  readonly outputValues: readonly Operand[]
 }
 /** Gives references to the results. */
 type Lowering<K extends OpKind> = (op: OpOf<K>, site: Site) => readonly string[]
@@ -19,6 +25,12 @@ interface OpWith<A> {
 }
 
 const INT32 = attribute.type('int32')
+
+/** The type of an operand that is never bfloat16: of all but products and moves. */
+function plainType({ dtype }: Operand): DType {
+  if (dtype === 'bfloat16') throw new RangeError('the operation does not compute in bfloat16')
+  return dtype
+}
 
 /** Attribute T: the type of an operand. */
 function typed(site: Site, operand = 0): Attributes {
@@ -121,12 +133,12 @@ const LOWERINGS: Lowerings = {
   // NaN gives alpha here (NaN in tfjs): the comparison is false. The forward value that it came from stays NaN.
   Step: ({ attributes: { alpha } }, site) => {
     const { nodes, inputs } = site
-    const { dtype } = site.inputValues[0]!
+    const dtype = plainType(site.inputValues[0]!)
     const positive = nodes.value('Greater', [inputs[0]!, nodes.scalar(dtype, 0)], typed(site))
     return [nodes.value('SelectV2', [positive, nodes.scalar(dtype, 1), nodes.scalar(dtype, alpha)], typed(site))]
   },
   ClipByValue: ({ attributes: { low, high } }, site) => {
-    const { dtype } = site.inputValues[0]!
+    const dtype = plainType(site.inputValues[0]!)
     const bounds = [site.nodes.scalar(dtype, low), site.nodes.scalar(dtype, high)]
     return [site.nodes.value('ClipByValue', [site.inputs[0]!, ...bounds], typed(site))]
   },
@@ -159,7 +171,7 @@ const LOWERINGS: Lowerings = {
   PadV2: ({ attributes: { paddings, value } }, site) => {
     const { nodes, inputs } = site
     const amounts = nodes.integers(paddings.flat(), [paddings.length, 2])
-    const filling = nodes.scalar(site.inputValues[0]!.dtype, value)
+    const filling = nodes.scalar(plainType(site.inputValues[0]!), value)
     return [nodes.value('PadV2', [inputs[0]!, amounts, filling], { ...typed(site), Tpaddings: INT32 })]
   },
   Concat: ({ attributes: { axis } }, site) => [
@@ -188,7 +200,7 @@ const LOWERINGS: Lowerings = {
     }),
   ],
   OneHot: ({ attributes: { depth, on, off } }, { nodes, inputs, outputValues }) => {
-    const { dtype } = outputValues[0]!
+    const dtype = plainType(outputValues[0]!)
     const operands = [inputs[0]!, nodes.scalar('int32', depth), nodes.scalar(dtype, on), nodes.scalar(dtype, off)]
     return [nodes.value('OneHot', operands, { T: attribute.type(dtype), TI: INT32, axis: attribute.int(-1) })]
   },

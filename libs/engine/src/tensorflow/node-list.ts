@@ -30,6 +30,15 @@ export class NodeList {
     return name
   }
 
+  /** Lets the nodes appended since there were `from` run only after `reference` is computed. Constants need not wait. */
+  delay(from: number, reference: string, to: number): void {
+    const after = `^${reference.split(':')[0]}`
+    for (let i = from; i < to; i++) {
+      const node = this.nodes[i]!
+      if (node.op !== 'Const') this.nodes[i] = { ...node, input: [...node.input, after] }
+    }
+  }
+
   /** Appends a node with one result and returns the reference to that. */
   value(op: string, input: readonly string[], attr: Attributes = {}): string {
     return this.values(op, input, attr, 1)[0]!

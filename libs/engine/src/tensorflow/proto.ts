@@ -39,6 +39,7 @@ export const attribute = {
   float: (f: number): Attribute => ({ f }),
   bool: (b: boolean): Attribute => ({ b }),
   string: (text: string): Attribute => ({ s: bytesOf(text) }),
+  bytes: (s: Uint8Array): Attribute => ({ s }),
   strings: (texts: readonly string[]): Attribute => ({ list: { s: texts.map(bytesOf) } }),
   shape: (shape: readonly number[]): Attribute => ({ shape: shapeOf(shape) }),
   function: (name: string): Attribute => ({ func: { name } }),
@@ -59,13 +60,17 @@ function contentOf(type: 'float32' | 'int32' | 'bool', shape: readonly number[],
   return { tensorContent: new Uint8Array(typed.buffer) }
 }
 
-let savedModel: protobuf.Type | undefined
+let root: protobuf.Root | undefined
 
-function savedModelType(): protobuf.Type {
-  savedModel ??= protobuf
-    .parse(readFileSync(new URL('./saved-model.proto', import.meta.url), 'utf8'))
-    .root.lookupType('tensorflow.SavedModel')
-  return savedModel
+function messageType(name: 'SavedModel' | 'ConfigProto'): protobuf.Type {
+  root ??= protobuf.parse(readFileSync(new URL('./saved-model.proto', import.meta.url), 'utf8')).root
+  return root.lookupType(`tensorflow.${name}`)
+}
+
+/** Which of Grappler's rewriters run on a function; field names and values of RewriterConfig. */
+export function encodeRewriters(toggles: Readonly<Record<string, 'ON' | 'OFF' | 'ONE'>>): Uint8Array {
+  const type = messageType('ConfigProto')
+  return type.encode(type.fromObject({ graphOptions: { rewriteOptions: toggles } })).finish()
 }
 
 function functionMessage(def: FunctionDef): Record<string, unknown> {
@@ -90,7 +95,7 @@ const GRAPH_PRODUCER = 1882
 
 /** The bytes of saved_model.pb with one graph, tagged `serve`, whose node `initialiser` runs when it is loaded. */
 export function encodeSavedModel(nodes: readonly NodeDef[], functions: readonly FunctionDef[], initialiser: string): Uint8Array {
-  const type = savedModelType()
+  const type = messageType('SavedModel')
   const graphDef = {
     node: nodes,
     library: { function: functions.map(functionMessage) },

@@ -48,6 +48,8 @@ function setEnvironment(threads: number): void {
     TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '3',
     // Take of a card's memory what is needed, as it is needed.
     TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+    // Float32 means float32: cards of 2020 and later would round the factors of a product to 10 bits.
+    NVIDIA_TF32_OVERRIDE: '0',
   })
 }
 

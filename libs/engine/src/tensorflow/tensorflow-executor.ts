@@ -146,6 +146,7 @@ export function createTensorflowExecutor(options: ExecutorOptions): Executor {
       const binding = loadBinding(options.threads)
       const traced = traceStep(step)
       const model = lowerToTensorflow({ ...traced, program: optimise(traced.program) }, step.signature, {
+        precision: options.precision ?? 'float32',
         xla: options.xla === 'on',
       })
       let handle: number
