@@ -7,6 +7,7 @@ import { assertSchema, openRunStore, SchemaMismatchError } from '#libs/run-store
 import { createLogger, createRegistry, type Logger } from '#libs/telemetry'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { ConfigError, readConfig, type WorkerConfig } from './config.ts'
+import { checkEngine } from './engine-check.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { type Stoppable, stopOnSignals } from './signals.ts'
 import { Supervisor } from './supervisor.ts'
@@ -15,6 +16,7 @@ const CHILD_ENTRY = fileURLToPath(new URL('./child/main.ts', import.meta.url))
 
 async function start(config: WorkerConfig, logger: Logger, onIdle: () => void): Promise<Stoppable> {
   await checkDatabase(config.databaseUrl)
+  await checkEngine(config)
   const runStore = await openRunStore({ databaseUrl: config.databaseUrl, poolSize: config.databasePoolSize, ...config.retry })
   const queue = await createRunQueueFactory(config.queueUrl, { role: 'consumer', logger })
   const registry = createRegistry('worker')
