@@ -99,6 +99,23 @@ describe('the pretraining source', () => {
     expect([focal!.rows, target!.rows, target!.sidePx]).toEqual([24, 8, backbone.imagePx])
   })
 
+  it('draws every view of an image by its own number, through all groups', async () => {
+    const structured = {
+      ...madePack(),
+      image: async () => Uint8Array.from({ length: SIDE * SIDE }, (_, i) => (i * 37 + (i >> 6)) % 251),
+    }
+    const sameSize = { ...pretrain.views, focalCount: 2, focalPx: backbone.imagePx, focalScale: pretrain.views.randomScale }
+    const source = await dataSources.pretrain(structured, { ...pretrain, views: sameSize })
+    const { views } = await source.views(0, 0)
+    const size = backbone.imagePx ** 2
+    // Target, random and the two focal views of the first image: alike in everything but their number.
+    const drawn = [views.target!, views.random!, views.focal!].flatMap(({ data, rows }) =>
+      Array.from({ length: rows / 8 }, (_, view) => data.slice(view * 8 * size, (view * 8 + 1) * size).join()),
+    )
+    expect(drawn).toHaveLength(4)
+    expect(new Set(drawn).size).toBe(4)
+  })
+
   it('gives DINO global and local views and MAE one image, of the sizes of their specs', async () => {
     const choice = { dataset: 'd', seed: 3, backbone, ehr: null }
     const dino = await dataSources.pretrain(pack, { ...presetDino('tiny-cpu', choice), batch: 8 })
