@@ -16,7 +16,7 @@ export function addUp(program: Command, context: Context): void {
     .description('run a lab on this machine: Postgres, api, scheduler and worker, until Ctrl-C')
     .option('--dir <dir>', 'where its data lies', '.cxrlab')
     .option('--port <port>', 'port of the api; 0 takes a free one', portNumber, 8080)
-    .option('--dataset-root <dir...>', 'folders that data sets may be registered from', [])
+    .option('--dataset-root <dir...>', 'folders and s3:// addresses that data sets may be registered from', [])
     .option('--verbose', 'show what the services log', false)
     .action(async (options: UpOptions) => await up(context, options))
 }

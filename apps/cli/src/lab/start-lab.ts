@@ -2,6 +2,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isObjectAddress } from '#libs/experiments'
 import { type EmbeddedPostgres, migrate, startEmbeddedPostgres } from '#libs/run-store'
 import { CliError, LabError } from '../errors.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -16,7 +17,7 @@ export interface LabOptions {
   readonly dir: string
   /** Port of the api on loopback; 0 takes a free one. */
   readonly port: number
-  /** Folders that data sets may be registered from. */
+  /** Folders and s3:// addresses that data sets may be registered from. */
   readonly datasetRoots: readonly string[]
   /** `redis://` or `postgresql://`; undefined: the lab's own Postgres. */
   readonly queueUrl?: string | undefined
@@ -51,7 +52,7 @@ const POLL_MS = 100
 export async function startLab(options: LabOptions): Promise<Lab> {
   const note = options.note ?? (() => undefined)
   const folder = await openLabFolder(resolve(options.dir))
-  const datasetRoots = await Promise.all(options.datasetRoots.map(existingFolder))
+  const datasetRoots = await Promise.all(options.datasetRoots.map(usableRoot))
   const lock = await lockLab(folder, note)
   const undo: (() => Promise<void>)[] = [lock.release]
   const rewind = async () => {
@@ -92,7 +93,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   }
 }
 
-async function existingFolder(root: string): Promise<string> {
+/** A folder, links followed, or an s3:// address as it is. */
+async function usableRoot(root: string): Promise<string> {
+  if (isObjectAddress(root)) return root
   const path = resolve(root)
   const isFolder = await stat(path).then(
     (found) => found.isDirectory(),
