@@ -18,7 +18,9 @@ export async function startPeer<Ready>(
   command: string,
   args: readonly string[],
 ): Promise<Peer<Ready> | { readonly absent: string }> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  // Huge pages, as a worker gives them to its children (apps/worker/src/config.ts); PyTorch has them here as well.
+  const env = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1', ...process.env }
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env })
   let complaint = ''
   child.stderr.on('data', (text: Buffer) => {
     complaint = (complaint + text).slice(-4000)
