@@ -64,7 +64,7 @@ describe.skipIf(!asked)('the lab of docker-compose.yml', () => {
         note,
       })
     }
-    await makePhantomNih(join(scratch, 'datasets/phantom'), { patients: 40, seed: 1 })
+    await makePhantomNih(join(scratch, 'datasets/phantom'), { images: 60, patients: 40, seed: 1 })
     lab = await startLocalCompose({ services, images, environment: ENVIRONMENT, scratch, configFolder: 'k8s', note })
     const create = ['keys', 'create', '--direct', '--owner', 'lab', '--role', 'admin']
     key = (await lab.exec('api', ['node', 'apps/cli/bin/cxrlab.mjs', ...create])).trim()
