@@ -98,15 +98,16 @@ describe('the line', () => {
   })
 
   it('moves what is in the queue when something becomes more urgent, and nothing else', async () => {
-    const { runs, gridId } = await ready('ada', 5)
+    const { gridId } = await ready('ada', 5)
     const plans = planner()
     await plans.plan()
-    const before = queue.inOrder()
     await plans.plan()
     expect(queue.moves).toBe(0)
-    const last = (await store.reader.run(runs.at(-1)!))!.attemptList[0]!.id
-    expect(before[0]).not.toBe(last)
-    await store.control.setPriority({ runId: runs.at(-1)! }, 10)
+    const last = queue.inOrder().at(-1)!
+    const [{ run_id: runId } = { run_id: '' }] = await lab.sql<{ run_id: string }>('SELECT run_id FROM attempt WHERE id = $1', [
+      last,
+    ])
+    await store.control.setPriority({ runId }, 10)
     await plans.plan()
     expect(queue.inOrder()[0]).toBe(last)
     expect(queue.moves).toBe(1)
