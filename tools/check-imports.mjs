@@ -31,6 +31,7 @@ export const OWNED_PACKAGES = [
   { pattern: /^@prisma\/(client|adapter-pg)(\/|$)/, owners: ['libs/run-store'] },
   { pattern: /^@aws-sdk\//, owners: ['libs/artifacts'] },
   { pattern: /^@duckdb\//, owners: ['libs/datasets'] },
+  { pattern: /^cron-parser(\/|$)/, owners: ['libs/scheduling'] },
   { pattern: /^@tensorflow\//, owners: ['libs/msn', 'libs/engine'] },
   { pattern: /^(fastify|fastify-[a-z-]+|@fastify\/[a-z-]+)(\/|$)/, owners: ['apps/api'] },
 ]

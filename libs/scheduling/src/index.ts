@@ -1,4 +1,6 @@
 export * from './backoff.ts'
+export * from './catch-up.ts'
+export * from './cron.ts'
 export * from './estimate.ts'
 export * from './fair-line.ts'
 export * from './preemption.ts'
