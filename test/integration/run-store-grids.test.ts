@@ -257,6 +257,27 @@ describe('reading', () => {
     expect(after.outboxRows).toBe(before.outboxRows + 1)
     expect(after.workersAlive.cpu).toBeGreaterThanOrEqual(1)
     expect(after.queueAgeSeconds).toBeGreaterThan(0)
+    const waiting = (gauges: typeof after) => gauges.openAttempts.cpu?.waiting ?? 0
+    expect(waiting(after)).toBe(waiting(before) + 1)
+  })
+
+  it('counts attempts that ended lately, and how long running pretraining is without a checkpoint', async () => {
+    const grid = submission(await freshDataset())
+    await store.grids.submit(grid)
+    const before = await store.reader.gauges()
+    await finish(idOf(grid, 'prepare'), 'succeeded')
+    const after = await store.reader.gauges()
+    expect(after.recentEndings.succeeded).toBe((before.recentEndings.succeeded ?? 0) + 1)
+    expect(after.checkpointAgeSeconds).toBe(0)
+    const attempt = (await store.reader.run(idOf(grid, 'pretrain')))!.attemptList[0]!
+    const ref = (await store.attempts.lease(attempt.id, WORKER, 60_000))!
+    await store.attempts.start(ref)
+    await open.sql(
+      "UPDATE attempt SET started_at = started_at - interval '1 hour', leased_at = leased_at - interval '1 hour', created_at = created_at - interval '1 hour' WHERE id = $1",
+      [attempt.id],
+    )
+    expect((await store.reader.gauges()).checkpointAgeSeconds).toBeGreaterThan(3500)
+    await store.attempts.end(ref, { ending: 'cancelled', message: null, artifacts: [], results: [], summary: {} })
   })
 })
 

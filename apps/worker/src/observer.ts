@@ -6,7 +6,7 @@ import type { Point } from './reporter.ts'
 
 export type WorkerMetrics = Pick<
   MetricsOf<'worker'>,
-  'attempts' | 'stepDuration' | 'images' | 'loss' | 'draining' | 'droppedPoints'
+  'attempts' | 'stepDuration' | 'images' | 'loss' | 'collapse' | 'draining' | 'droppedPoints'
 >
 
 export interface AttemptObserver {
@@ -19,6 +19,8 @@ export interface AttemptObserver {
 /** Names of points that training loops report for every step. */
 const STEP_SECONDS = 'stepSeconds'
 const LOSS = 'loss'
+/** Of MSN's steps. Collapsed: few prototypes are chosen, and all anchors look one way. */
+const COLLAPSE: ReadonlySet<string> = new Set(['distinct', 'cosine'])
 
 export function observeAttempt(metrics: WorkerMetrics, assignment: Assignment): AttemptObserver {
   const labels = labelsOf(assignment.spec, assignment.upstream)
@@ -30,6 +32,7 @@ export function observeAttempt(metrics: WorkerMetrics, assignment: Assignment): 
       for (const { name, value } of points) {
         if (name === STEP_SECONDS) metrics.stepDuration.observe(labels, value)
         else if (name === LOSS) metrics.loss.set({ method }, value)
+        else if (COLLAPSE.has(name)) metrics.collapse.set({ statistic: name }, value)
       }
     },
     progress(done, unit) {
@@ -38,6 +41,10 @@ export function observeAttempt(metrics: WorkerMetrics, assignment: Assignment): 
       counted = Math.max(done, counted ?? 0)
     },
     dropped: (points) => metrics.droppedPoints.inc(points),
-    ended: (ending) => metrics.attempts.inc({ kind: assignment.spec.kind, ending }),
+    ended(ending) {
+      metrics.attempts.inc({ kind: assignment.spec.kind, ending })
+      // An alarm must not outlive its run; one that runs beside it sets them again at its next step.
+      metrics.collapse.reset()
+    },
   }
 }

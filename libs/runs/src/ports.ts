@@ -16,7 +16,7 @@ import type {
 } from '#libs/experiments'
 import type { HoldReason } from '#libs/scheduling'
 import type { RunFilter } from './control-ports.ts'
-import type { AttemptEnding, AttemptState, Desired, RunState } from './states.ts'
+import type { AttemptEnding, AttemptState, Desired, OpenAttemptState, RunState } from './states.ts'
 
 // ---------------------------------------------------------------- grids
 
@@ -343,6 +343,12 @@ export interface LabGauges {
   /** Age of the oldest run that waits for a worker. */
   readonly queueAgeSeconds: number
   readonly workersAlive: Readonly<Record<string, number>>
+  /** By resource class. A waiting attempt that a back-off holds is not counted. */
+  readonly openAttempts: Readonly<Record<string, Readonly<Partial<Record<OpenAttemptState, number>>>>>
+  /** Attempts that ended within the last 15 minutes. */
+  readonly recentEndings: Readonly<Partial<Record<AttemptEnding, number>>>
+  /** Of the running pretraining that has gone longest without a checkpoint; 0 where none runs. */
+  readonly checkpointAgeSeconds: number
 }
 
 // ---------------------------------------------------------------- queue

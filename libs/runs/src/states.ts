@@ -16,6 +16,9 @@ export type RunState = (typeof RUN_STATES)[number]
 export const ATTEMPT_STATES = ['waiting', 'leased', 'running', 'ended'] as const
 export type AttemptState = (typeof ATTEMPT_STATES)[number]
 
+export const OPEN_ATTEMPT_STATES = ['waiting', 'leased', 'running'] as const satisfies readonly AttemptState[]
+export type OpenAttemptState = (typeof OPEN_ATTEMPT_STATES)[number]
+
 export const ATTEMPT_ENDINGS = [
   'succeeded',
   'spec-error',

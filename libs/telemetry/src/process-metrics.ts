@@ -1,4 +1,6 @@
 /** Measures of the process itself. prom-client's own defaults name gauges `_total`, which Prometheus' linter rejects. */
+import { statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { MetricsOf } from './registry.ts'
 
@@ -6,7 +8,10 @@ import type { MetricsOf } from './registry.ts'
 const RESOLUTION_MS = 20
 const NANOSECONDS = 1e9
 
-export type ProcessMetrics = Pick<MetricsOf<'worker'>, 'eventLoopLag' | 'cpu' | 'residentMemory' | 'heapUsed' | 'startTime'>
+export type ProcessMetrics = Pick<
+  MetricsOf<'worker'>,
+  'eventLoopLag' | 'cpu' | 'residentMemory' | 'heapUsed' | 'startTime' | 'diskSize' | 'diskFree'
+>
 
 export interface ProcessMeter {
   /** Writes the present values into the instruments; the event-loop window starts anew. */
@@ -32,6 +37,10 @@ export function meterProcess(metrics: ProcessMetrics): ProcessMeter {
       metrics.eventLoopLag.set({ statistic: 'p99' }, lagSeconds(delay.percentile(99)))
       metrics.eventLoopLag.set({ statistic: 'max' }, lagSeconds(delay.max))
       delay.reset()
+      // One call to the kernel, of local file systems: microseconds.
+      const { bsize, blocks, bavail } = statfsSync(tmpdir())
+      metrics.diskSize.set(blocks * bsize)
+      metrics.diskFree.set(bavail * bsize)
     },
     stop: () => delay.disable(),
   }

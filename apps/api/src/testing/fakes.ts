@@ -294,6 +294,9 @@ function fakeReader(state: State, failures: { store?: Error }, wakers: Set<() =>
         outboxAgeSeconds: 0.5,
         queueAgeSeconds: 7,
         workersAlive: { cpu: 1 },
+        openAttempts: { cpu: { running: 2 } },
+        recentEndings: { lost: 1 },
+        checkpointAgeSeconds: 90,
       })),
     waitForEvent: (_timeoutMs, signal) =>
       new Promise((resolve) => {

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ApiDeps } from '../../deps.ts'
 import { HttpProblem } from '../../errors.ts'
-import { fillGauges } from '../../lab-gauges.ts'
+import { clearGauges, fillGauges } from '../../lab-gauges.ts'
 import { problems } from '../../wire/common.ts'
 
 const tags = ['operations']
@@ -42,8 +42,7 @@ const routes: FastifyPluginAsyncZod<{ readonly deps: ApiDeps }> = async (app, { 
       } catch (error) {
         // Without a database the process's own metrics still tell something; stale counts of runs would lie.
         request.log.warn({ err: error }, 'metrics without the state of the lab')
-        registry.metrics.runs.reset()
-        registry.metrics.workers.reset()
+        clearGauges(registry.metrics)
       }
       reply.header('content-type', registry.contentType).serializer((text: unknown) => String(text))
       return await registry.expose()
